@@ -1,0 +1,143 @@
+package frio
+
+import (
+	"io"
+	"net/netip"
+)
+
+// The rare abilities are found by type assertion; a layer forwards those that it keeps.
+
+// PacketIO reads and writes datagrams in batches, with their addresses.
+type PacketIO interface {
+	// ReadPackets fills packets from the front and returns how many datagrams it took
+	// from the kernel. A bad one has Data of length 0 and its *PacketError in Err. A pending
+	// socket error is (0, *PacketError) and used up no Packet.
+	ReadPackets(packets []Packet) (count int, err error)
+	// WritePackets returns how many were sent. It stops before a bad Packet; the next call
+	// returns (0, *PacketError), which used up exactly that one. It never sets Err.
+	WritePackets(packets []Packet) (count int, err error)
+}
+
+// CloseWriter ends the writing direction after what was written; reading goes on.
+type CloseWriter interface{ CloseWrite() error }
+
+// Addresser tells the addresses that count: after a PROXY header those it gave.
+type Addresser interface {
+	LocalAddr() netip.AddrPort
+	RemoteAddr() netip.AddrPort
+}
+
+// SocketAddresser tells the addresses of the socket itself, whatever a PROXY header said.
+type SocketAddresser interface {
+	SocketAddr() (local, remote netip.AddrPort)
+}
+
+// Corker gathers what is written until Uncork.
+type Corker interface {
+	Cork()
+	Uncork() error
+}
+
+// Identity is who the peer proved to be. A method fills in what it knows.
+type Identity struct {
+	// A Unix socket's peer; HasCred tells whether UID, GID and PID are set.
+	HasCred  bool
+	UID, GID uint32
+	PID      int32
+	// Certificate is what the tls layer verified; nil without one.
+	Certificate any
+}
+
+// Peer tells who the peer proved to be; nil before that is known.
+type Peer interface{ PeerIdentity() *Identity }
+
+// Handle is what a parent knows of a child, wherever that lives.
+type Handle struct {
+	ID     uint64
+	Name   string
+	Thread string // "" is the parent's own
+	State  State
+}
+
+// Parent lists its children until visit returns false.
+type Parent interface {
+	Children(visit func(Handle) bool)
+}
+
+// Layer tells what an IO stands on.
+type Layer interface{ Lower() IO }
+
+// Stater tells the state.
+type Stater interface{ State() State }
+
+// Sharder is one IO with several sockets. Open, Close, Describe and Debug act on the whole;
+// Accept, Read, Write and Event on the shards.
+type Sharder interface{ Shards() []IO }
+
+// Verdict is what a Gate says about a datagram.
+type Verdict uint8
+
+const (
+	GateDrop    Verdict = iota // unknown peer: forget it. Known peer: nothing special, its child gets it
+	GateReply                  // send reply to where it came from; keep nothing
+	GateChild                  // the peer's child gets it; an unknown peer gets a child first
+	GateReplace                // the peer's old child ends with ErrReset, a fresh one gets the datagram
+)
+
+// Gate looks at every datagram before there is state for it. It keeps nothing of p and no state of its own,
+// allocates nothing, and may build reply in scratch. Thread: the listener's.
+type Gate func(p *Packet, scratch []byte) (reply []byte, v Verdict)
+
+// Gated takes a Gate. It must be set before Open.
+type Gated interface{ SetGate(Gate) error }
+
+// Link is what a child tells its parent. Thread: any.
+type Link interface {
+	// ChildClosed says, exactly once, that the child is gone.
+	ChildClosed(id uint64)
+	// Release says that a slot is free: try to accept again.
+	Release()
+}
+
+// Linked is a child whose Link can be replaced, at hand-over to another thread.
+type Linked interface{ SetLink(Link) }
+
+// Lingerer closes like Close, after sending tail as well. It copies the tail.
+type Lingerer interface{ CloseTail(tail []byte) error }
+
+// Identified is a child that knows the number its parent gave it.
+type Identified interface{ ID() uint64 }
+
+// Indent is Debug's nesting: it returns a writer that indents every line.
+func Indent(w io.Writer) io.Writer { return &indenter{w: w, start: true} }
+
+type indenter struct {
+	w     io.Writer
+	start bool
+}
+
+func (i *indenter) Write(p []byte) (int, error) {
+	total := 0
+	for len(p) > 0 {
+		if i.start {
+			if _, err := io.WriteString(i.w, "\t"); err != nil {
+				return total, err
+			}
+			i.start = false
+		}
+		line := p
+		for k, b := range p {
+			if b == '\n' {
+				line, i.start = p[:k+1], true
+				break
+			}
+		}
+		n, err := i.w.Write(line)
+		total += n
+		if err != nil {
+			return total, err
+		}
+		p = p[len(line):]
+	}
+	return total, nil
+}
