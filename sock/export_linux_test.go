@@ -1,0 +1,55 @@
+package sock
+
+import "net/netip"
+
+// ControlsCut is how many datagrams brought more control messages than there was room for.
+func ControlsCut() uint64 { return System.(*system).controlsCut.Load() }
+
+// ForgetTrains makes the Kernel try trains again, and returns a function that tells whether it has stopped trying: for
+// ever, or for a while.
+func ForgetTrains() (state func() (never, pausing bool)) {
+	s := &System.(*system).train
+	s.never.Store(false)
+	s.pause.Store(0)
+	return func() (bool, bool) { return s.never.Load(), s.pause.Load() > 0 }
+}
+
+// FreeScratches is how many scratches wait for use, and ScratchMax how many ever do.
+func FreeScratches() int {
+	l := &System.(*system).scratches
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.count
+}
+
+// LentPieces is how many pieces of callers' memory the free scratches still point to.
+func LentPieces() (lent int) {
+	l := &System.(*system).scratches
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, s := range l.free[:l.count] {
+		for i := range s.pieces {
+			if s.pieces[i].Base != nil {
+				lent++
+			}
+		}
+	}
+	return lent
+}
+
+// Controls reads control messages: local address, interface, time, ECN, segment.
+func Controls(b []byte) (local string, ifindex uint32, time int64, ecn uint8, segment int) {
+	a := parseControl(b)
+	if a.local.IsValid() {
+		local = a.local.String()
+	}
+	return local, a.ifindex, a.time, a.ecn, a.segment
+}
+
+// PutControls writes what a train from local and ifindex carries, and returns its length.
+func PutControls(b []byte, local netip.Addr, ifindex uint32, segment int) int {
+	rest := putSegment(putSource(b, local.Is4(), local, ifindex), segment)
+	return len(b) - len(rest)
+}
+
+const ScratchMax = scratchMax

@@ -1,0 +1,9 @@
+package sock_test
+
+import (
+	"testing"
+
+	"github.com/frio-io/frio/friotest"
+)
+
+func TestMain(m *testing.M) { friotest.Main(m) }

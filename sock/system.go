@@ -1,0 +1,37 @@
+package sock
+
+import (
+	"os"
+	"time"
+
+	"github.com/frio-io/frio/event"
+)
+
+// System is the operating system's Kernel.
+//
+// Its shared half is here, in file.go and in option.go. A backend is one group of files per system (sys_linux.go and its
+// kin, sys_bsd.go with sys_darwin.go and sys_freebsd.go) and defines:
+//
+//	type backend            what the calls share: free lists and what was learned of the kernel; its zero value is ready;
+//	                        it has all methods of Kernel that are not in the shared half
+//	optionName              the level and name of an Option on a socket, or an errno where the system has none
+//	setSpecial, getSpecial  the options that are not one plain integer; done is false for all others
+//	bufferShare             by what a buffer size that the kernel reports is divided
+//	systemRows              rows of the errno table that only this system has
+var System Kernel = new(system)
+
+type system struct{ backend }
+
+var _ Kernel = (*system)(nil)
+
+// interruptsMax bounds the calls that one operation makes while signals interrupt it; then it is "not now", and a
+// level-triggered loop comes again. A non-blocking call is interrupted at most between two pieces of its work.
+const interruptsMax = 8
+
+func (*system) Now() time.Time { return time.Now() }
+
+func (*system) NewPoller() (event.Poller, error) { return event.NewPoller() }
+
+func (*system) Lookup(host string, notify func()) event.Lookup { return event.NewLookup(host, notify) }
+
+func (*system) Getuid() uint32 { return uint32(os.Geteuid()) }
