@@ -1,0 +1,128 @@
+package base
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+
+	"github.com/frio-io/frio"
+	"github.com/frio-io/frio/event"
+	"github.com/frio-io/frio/talloc"
+)
+
+// Sharded is one listen with several sockets, each a shard. Open, Close, Describe and Debug act on the whole.
+type Sharded struct {
+	shards []frio.IO
+	state  frio.State
+}
+
+var (
+	_ frio.IO      = (*Sharded)(nil)
+	_ frio.Sharder = (*Sharded)(nil)
+	_ frio.Gated   = (*Sharded)(nil)
+	_ frio.Parent  = (*Sharded)(nil)
+)
+
+// Shard makes the IO of each address, and one IO of them if they are more than one.
+func Shard(ctx *talloc.Context, addrs []netip.AddrPort, one func(*talloc.Context, netip.AddrPort) (frio.IO, error)) (frio.IO, error) {
+	shards := make([]frio.IO, 0, len(addrs))
+	for _, a := range addrs {
+		s, err := one(ctx, a)
+		if err != nil {
+			return nil, err
+		}
+		shards = append(shards, s)
+	}
+	if len(shards) == 1 {
+		return shards[0], nil
+	}
+	return NewSharded(shards), nil
+}
+
+// NewSharded makes one IO of shards, which are of one method.
+func NewSharded(shards []frio.IO) *Sharded { return &Sharded{shards: shards} }
+
+// Shards returns the sockets. The slice is not to be changed.
+func (s *Sharded) Shards() []frio.IO { return s.shards }
+
+// Describe names all of them.
+func (s *Sharded) Describe() string {
+	text := s.shards[0].Describe()
+	for _, one := range s.shards[1:] {
+		text += ", " + one.Describe()
+	}
+	return text
+}
+
+// Kind is that of the shards.
+func (s *Sharded) Kind() frio.Kind { return s.shards[0].Kind() }
+
+// State tells whether it listens.
+func (s *Sharded) State() frio.State { return s.state }
+
+// Open opens all shards, or none.
+func (s *Sharded) Open() error {
+	for i, one := range s.shards {
+		if err := one.Open(); err != nil {
+			for _, open := range s.shards[:i] {
+				_ = open.Close()
+			}
+			return err
+		}
+	}
+	s.state = frio.StateListening
+	return nil
+}
+
+// Close closes all shards.
+func (s *Sharded) Close() error {
+	var errs []error
+	for _, one := range s.shards {
+		errs = append(errs, one.Close())
+	}
+	s.state = frio.StateClosed
+	return errors.Join(errs...)
+}
+
+// SetGate gives the gate to each shard.
+func (s *Sharded) SetGate(g frio.Gate) error {
+	for _, one := range s.shards {
+		gated, ok := one.(frio.Gated)
+		if !ok {
+			return errors.ErrUnsupported
+		}
+		if err := gated.SetGate(g); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Children visits those of all shards.
+func (s *Sharded) Children(visit func(frio.Handle) bool) {
+	more := true
+	for _, one := range s.shards {
+		if p, ok := one.(frio.Parent); ok && more {
+			p.Children(func(h frio.Handle) bool {
+				more = visit(h)
+				return more
+			})
+		}
+	}
+}
+
+// Debug writes each shard.
+func (s *Sharded) Debug(w io.Writer) {
+	fmt.Fprintf(w, "%d sockets\n", len(s.shards))
+	for _, one := range s.shards {
+		one.Debug(frio.Indent(w))
+	}
+}
+
+// What moves data is the shards'.
+func (s *Sharded) Accept(*talloc.Context) (frio.IO, error) { return nil, errors.ErrUnsupported }
+func (s *Sharded) Connect() error                          { return errors.ErrUnsupported }
+func (s *Sharded) Read([]byte) (int, error)                { return 0, errors.ErrUnsupported }
+func (s *Sharded) Write([]byte) (int, error)               { return 0, errors.ErrUnsupported }
+func (s *Sharded) Event(*event.Loop, func(), func()) error { return errors.ErrUnsupported }
