@@ -66,10 +66,21 @@ func (c *ListenConfig) Addrs(cs *conf.Section) ([]netip.AddrPort, error) {
 	take(c.IPAddr, netip.IPv4Unspecified())
 	take(c.IPv4Addr, netip.IPv4Unspecified())
 	take(c.IPv6Addr, netip.IPv6Unspecified())
-	if len(out) == 0 && cs != nil {
+	// An address that is no address was reported already.
+	if len(out) == 0 && cs != nil && !given(cs, "ipaddr", "ipv4addr", "ipv6addr") {
 		errs = append(errs, cs.Errorf("%s: ipaddr is missing (`ipaddr = *` is every IPv4 address, `ipv6addr = *` every IPv6 one)", cs.Name))
 	}
 	return out, errs.Err()
+}
+
+// given tells whether cs has a pair of one of these names.
+func given(cs *conf.Section, names ...string) bool {
+	for _, name := range names {
+		if len(cs.Pairs(name)) > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // Join is all the mistakes in errs, as conf.Errors; nil if there are none. An error without a position stands at cs.

@@ -64,10 +64,11 @@ func (c *TargetConfig) Target(cs *conf.Section) (*Target, error) {
 	t := &Target{Port: c.Port, Device: c.Interface, Timeout: c.Timeout, Retry: c.Retry}
 	var errs conf.Errors
 	hosts := c.IPAddr
-	switch given := btoi(len(c.IPAddr) > 0) + btoi(len(c.IPv4Addr) > 0) + btoi(len(c.IPv6Addr) > 0); {
-	case given == 0:
+	switch count := btoi(len(c.IPAddr) > 0) + btoi(len(c.IPv4Addr) > 0) + btoi(len(c.IPv6Addr) > 0); {
+	case count == 0 && given(cs, "ipaddr", "ipv4addr", "ipv6addr"): // reported already
+	case count == 0:
 		errs = append(errs, cs.Errorf("%s: ipaddr is missing", cs.Name))
-	case given > 1:
+	case count > 1:
 		errs = append(errs, cs.Errorf("%s: only one of ipaddr, ipv4addr and ipv6addr can be given", cs.Name))
 	case len(c.IPv4Addr) > 0:
 		hosts, t.Only = c.IPv4Addr, sock.Inet4

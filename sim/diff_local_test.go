@@ -115,6 +115,14 @@ var localScenarios = []scenario{
 		remote, err := b.k.RemoteAddr(c)
 		b.say(fmt.Sprint("peer ", remote.Path == name), err)
 		b.close(l)
+		own := b.socket(sock.Local, frio.Datagram)
+		b.say("any name", b.k.Bind(own, sock.Addr{}))
+		local, err := b.k.LocalAddr(own)
+		b.say(fmt.Sprintf("%q... of %d", local.Path[:1], len(local.Path)), err)
+		b.say("any name again", b.k.Bind(own, sock.Addr{}))
+		again, err := b.k.LocalAddr(own)
+		b.say(fmt.Sprint("it keeps its name ", again == local), err)
+		b.say("a name on top", b.k.Bind(own, sock.Addr{Path: name + "x"}))
 		b.say("free again", b.k.Bind(b.socket(sock.Local, frio.Stream), sock.Addr{Path: name}))
 	}},
 	{"local backlog", func(b *bench) {

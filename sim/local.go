@@ -26,7 +26,10 @@ func checkPath(path string) error {
 
 func (s *socket) bindLocal(path string) error {
 	k := s.k
-	if path == "" && s.path == "" {
+	if path == "" {
+		if s.path != "" {
+			return nil
+		}
 		// unix(7), "Autobind": five hexadecimal digits, an abstract name.
 		for path = "@00000"; k.abstract[path] != nil; {
 			k.nextName++
