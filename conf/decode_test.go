@@ -367,3 +367,41 @@ func TestErrorsAs(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// TestBadPair checks that a pair whose text is wrong is given, and that whoever complains of it repeats the mistake.
+func TestBadPair(t *testing.T) {
+	root, err := ParseString("t", "protocol = tcp udp\n", Options{})
+	pairs := root.Take("protocol")
+	if err == nil || len(pairs) != 1 {
+		t.Fatalf("%v, %d pairs", err, len(pairs))
+	}
+	own := Errors{pairs[0].Errorf("protocol: no method %q", pairs[0].Value)}
+	if all := append(err.(Errors), own...).Sorted(); len(all) != 1 || all[0].Error() != err.Error() {
+		t.Errorf("%v", all)
+	}
+}
+
+// manyWrong returns several mistakes, or one without a position.
+type manyWrong struct{ text string }
+
+func (m *manyWrong) DecodeConf(p *Pair) error {
+	if p.Value == "two" {
+		return Errors{p.Errorf("a: first"), p.Parent().Errorf("a: second")}
+	}
+	m.text = p.Value
+	return nil
+}
+
+func TestDecoder(t *testing.T) {
+	var dst struct {
+		A manyWrong   `conf:"a"`
+		B []manyWrong `conf:"b"`
+		C *manyWrong  `conf:"c"`
+	}
+	if got := everyMistake("t", "a = two\nb = x\nb += y\nc = z\n", &dst); got != "t:1:1: a: second\nt:1:5: a: first" {
+		t.Error(got)
+	}
+	if len(dst.B) != 2 || dst.B[1].text != "y" || dst.C.text != "z" {
+		t.Errorf("%+v", dst)
+	}
+}

@@ -17,7 +17,7 @@ func FuzzParse(f *testing.F) {
 			p := newParser("t", opt)
 			p.bytes, p.files = len(text), append(p.files, openFile{name: "t"})
 			root, err := p.finish("t", text)
-			if limit := 64*len(text) + 2*expandBase; p.steps > limit {
+			if limit := (64+expandFactor)*len(text) + 2*expandBase; p.steps > limit {
 				t.Errorf("%d steps, want at most %d", p.steps, limit)
 			}
 			var out bytes.Buffer

@@ -99,15 +99,14 @@ func (p *parser) includeLine(l *line, pos Pos, name word, off int) (next int, ok
 		p.failAt(at, "`%s` of nothing", name.text)
 		return next, true
 	}
+	optional, dir := strings.HasPrefix(name.text, "$-"), strings.HasSuffix(target, "/")
 	if !filepath.IsAbs(target) {
-		// Join would take away the slash that makes it a directory.
-		target = filepath.Dir(pos.File) + "/" + target
+		target = filepath.Join(filepath.Dir(pos.File), target)
 	}
-	optional := strings.HasPrefix(name.text, "$-")
-	if strings.HasSuffix(target, "/") {
+	if target = filepath.Clean(target); dir {
 		p.includeDir(at, target, optional)
 	} else {
-		p.includeFile(at, filepath.Clean(target), optional, true)
+		p.includeFile(at, target, optional, true)
 	}
 	return next, true
 }
@@ -154,7 +153,7 @@ func (p *parser) includeDir(at Pos, dir string, optional bool) {
 	list, err := os.ReadDir(dir)
 	if err != nil {
 		if !optional || !errors.Is(err, fs.ErrNotExist) {
-			p.failAt(at, "include %s: %s", dir, reason(err))
+			p.failAt(at, "include %s/: %s", dir, reason(err))
 		}
 		return
 	}

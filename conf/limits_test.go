@@ -88,12 +88,12 @@ func TestLinear(t *testing.T) {
 				p.expandPending()
 				return p.steps
 			}
-			const n = 4000
+			const n = 2000
 			once, twice := work(n), work(2*n)
 			if twice > 2*once+once/4+1000 {
 				t.Errorf("%d steps for n, %d for 2n", once, twice)
 			}
-			if text := make(n); once > 64*len(text)+2*expandBase {
+			if text := make(n); once > (64+expandFactor)*len(text)+2*expandBase {
 				t.Errorf("%d steps for %d bytes", once, len(text))
 			}
 		})
@@ -129,7 +129,13 @@ func TestLimits(t *testing.T) {
 		{"value too long", "a = " + strings.Repeat("x", maxValueBytes) + "\nb = ${a}x\n", "t:2:5: the value is longer than 65536 bytes"},
 		{"doubling", "a0 = xx\n" + doubling(40), "t:17:7: the value is longer than 65536 bytes"},
 		{"all values", "a = " + strings.Repeat("x", 60000) + "\n" + strings.Repeat("b = ${a}\n", 1000),
-			"t:37:5: references and templates add more than 2152656 bytes"},
+			"t:93:5: references and templates add more than 5464896 bytes"},
+		{"copies too deep", "deep {\n" + strings.Repeat("a {\n", 60) + strings.Repeat("}\n", 61) + strings.Repeat("b {\n", 60) +
+			"c = ${deep}\n" + strings.Repeat("}\n", 60), "t:183:5: sections are nested deeper than 100"},
+		{"copies", "deep {\n" + lines(20000, "x%d = y\n") + "}\n" + strings.Repeat("b {\nc = ${deep}\n}\n", 5),
+			"t:20010:5: references and templates add more than 14423872 bytes"},
+		{"templates", "templates {\nt {\n" + lines(20000, "x%d = y\n") + "}\n}\n" + strings.Repeat("b {\n$template t\n}\n", 5),
+			"t:20012:11: references and templates add more than 14424576 bytes"},
 		{"mistakes", strings.Repeat("}\n", 2000), "1001"},
 		{"file", strings.Repeat("#", maxFileBytes+1), "t:1:1: larger than 4194304 bytes"},
 	} {
@@ -170,7 +176,7 @@ func TestIncludeLimits(t *testing.T) {
 		{"d36.conf", Options{MaxDepth: 3}, "d39.conf:2:10: include d40.conf: files include files deeper than 3"},
 		{"big.conf", Options{}, "big.conf:1:1: larger than 4194304 bytes"},
 		{"often.conf", Options{}, "often.conf:4096:10: more than 4096 files are included, the rest is not read"},
-		{"heavy.conf", Options{}, "heavy.conf:33:10: all files together are larger than 67108864 bytes, the rest is not read"},
+		{"heavy.conf", Options{}, "heavy.conf:9:10: all files together are larger than 16777216 bytes, the rest is not read"},
 	} {
 		_, err := ParseFile(c.file, c.opt)
 		if c.want == "" && err != nil || c.want != "" && (err == nil || err.Error() != c.want) {

@@ -79,6 +79,9 @@ func (s *Section) Knows(names ...string) {
 }
 
 func (s *Section) know(name string, what known) {
+	if name == "" {
+		return // all were taken
+	}
 	if s.known == nil {
 		s.known = map[string]known{}
 	}

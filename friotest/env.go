@@ -16,7 +16,7 @@ import (
 // Bounds of waiting. On the system's kernel the clock is an emergency exit only: what is waited for comes in a few turns.
 const (
 	systemWaitMax = 20 * time.Second
-	simTurnsMax   = 200_000
+	simTurnsMax   = 20_000
 	simTurnStep   = time.Millisecond // virtual
 	sidesStep     = 10 * time.Millisecond
 )

@@ -36,6 +36,11 @@ const (
 	lateOpen     mutation = "answers after Close"
 	hidesPanic   mutation = "takes callbacks without a loop"
 	mixesUp      mutation = "changes a bit of what it reads"
+	failsOnBad   mutation = "fails for good at a bad datagram"
+	cutsLong     mutation = "cuts a datagram that is too long"
+	givesEmpty   mutation = "reads an empty datagram as nothing"
+	skipsTwo     mutation = "skips the datagram after a bad one"
+	setsErr      mutation = "sets Err when it writes"
 )
 
 // mutating is what mutants that are parsed do wrong.
@@ -91,10 +96,7 @@ func (m *mutant) CloseWrite() error {
 	if c, ok := m.lower.(frio.CloseWriter); ok {
 		return c.CloseWrite()
 	}
-	if m.closed {
-		return net.ErrClosed
-	}
-	return errors.ErrUnsupported
+	return m.unsupported()
 }
 
 // SetLink and ID are the lower's; only children are asked.
@@ -136,7 +138,13 @@ func (m *mutant) Read(p []byte) (int, error) {
 	if m.wrong == lateOpen && m.closed {
 		return 0, frio.ErrAgain
 	}
+	if (m.wrong == cutsLong || m.wrong == givesEmpty) && len(p) > 0 {
+		return m.readPacket(p)
+	}
 	n, err := m.lower.Read(p)
+	if m.wrong == failsOnBad && isBad(err) {
+		err = errors.Unwrap(err)
+	}
 	if n > 0 {
 		m.called = false
 	}
@@ -159,6 +167,57 @@ func (m *mutant) Read(p []byte) (int, error) {
 	}
 	m.ended = m.ended || err == io.EOF
 	return n, err
+}
+
+// readPacket is Read for mutations of datagrams.
+func (m *mutant) readPacket(p []byte) (int, error) {
+	packets := []frio.Packet{{Data: make([]byte, 0, max(len(p), 2048))}}
+	if m.wrong == givesEmpty {
+		packets[0].Data = p[:0]
+	}
+	if _, err := m.ReadPackets(packets); err != nil {
+		return 0, err
+	}
+	return copy(p, packets[0].Data), packets[0].Err
+}
+
+// ReadPackets and WritePackets are the lower's.
+func (m *mutant) ReadPackets(packets []frio.Packet) (int, error) {
+	if io, ok := m.lower.(frio.PacketIO); ok {
+		return io.ReadPackets(packets)
+	}
+	return 0, m.unsupported()
+}
+
+func (m *mutant) WritePackets(packets []frio.Packet) (int, error) {
+	io, ok := m.lower.(frio.PacketIO)
+	if !ok {
+		return 0, m.unsupported()
+	}
+	if m.wrong == skipsTwo && m.count == 1 {
+		m.count = 0
+		return 1, nil
+	}
+	n, err := io.WritePackets(packets)
+	switch {
+	case m.wrong == skipsTwo && isBad(err):
+		m.count = 1
+	case m.wrong == setsErr && len(packets) > 0:
+		packets[0].Err = err
+	}
+	return n, err
+}
+
+func isBad(err error) bool {
+	var bad *frio.PacketError
+	return errors.As(err, &bad)
+}
+
+func (m *mutant) unsupported() error {
+	if _, err := m.lower.Read(nil); errors.Is(err, net.ErrClosed) {
+		return err
+	}
+	return errors.ErrUnsupported
 }
 
 func (m *mutant) Write(p []byte) (int, error) {

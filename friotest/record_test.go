@@ -63,26 +63,28 @@ func record(t *testing.T, target Target, k kernels, name string) []string {
 	return r.failures
 }
 
-func mutantTarget() Target {
-	target := tcpTarget()
-	target.Stack = "mutant+tcp"
+func mutated(target Target) Target {
+	target.Stack = "mutant+" + target.Stack
 	return target
 }
 
 // TestHonestLayer runs the whole suite over a layer that does nothing: what is found in the mutants is theirs.
 func TestHonestLayer(t *testing.T) {
 	mutating = honest
-	TestIO(t, mutantTarget())
+	t.Run("tcp", func(t *testing.T) { TestIO(t, mutated(tcpTarget())) })
+	t.Run("udp", func(t *testing.T) { TestIO(t, mutated(udpTarget(false))) })
+	t.Run("demux", func(t *testing.T) { TestIO(t, mutated(udpTarget(true))) })
 }
 
 // TestMutants proves that the suite can fail: each mutation is found by the check that is about it.
 func TestMutants(t *testing.T) {
 	defer func() { mutating = honest }()
-	tests := []struct {
+	type test struct {
 		wrong mutation
 		check string
 		says  string // a part of one finding
-	}{
+	}
+	streams := []test{
 		{dropsByte, "data without a loop", "read"},
 		{dropsByte, "pattern both ways", "want 0x"},
 		{dropsByte, "echo under faults", "want 0x"},
@@ -110,22 +112,41 @@ func TestMutants(t *testing.T) {
 		{lateOpen, "close twice and use after close", "want net.ErrClosed"},
 		{hidesPanic, "callbacks without a loop panic", "no panic"},
 	}
-	for _, test := range tests {
-		t.Run(string(test.wrong)+"/"+test.check, func(t *testing.T) {
-			mutating = honest
-			if found := record(t, mutantTarget(), onSim, test.check); len(found) > 0 {
-				t.Fatalf("an honest layer fails: %q", found)
-			}
-			mutating = test.wrong
-			found := record(t, mutantTarget(), onSim, test.check)
-			if len(found) == 0 {
-				t.Fatalf("the suite did not see a layer that %s", test.wrong)
-			}
-			if !strings.Contains(strings.Join(found, "\n"), test.says) {
-				t.Errorf("a layer that %s is found for another reason, not %q: %q", test.wrong, test.says, found)
-			}
-		})
+	datagrams := []test{
+		{mixesUp, "boundaries", "want"},
+		{doublesWrite, "boundaries", "too long"},
+		{failsOnBad, "a datagram longer than the buffer", "want 0 and a *PacketError"},
+		{failsOnBad, "bad datagrams on a loop", "Read ended with"},
+		{cutsLong, "a datagram longer than the buffer", "want 0 and a *PacketError"},
+		{givesEmpty, "empty datagrams", "returned 0 and nil"},
+		{skipsTwo, "a bad datagram within a batch written", "in vain"},
+		{setsErr, "a bad datagram within a batch written", "set Err"},
+		{callsOnce, "level-triggered", "five callbacks"},
+		{callsClosed, "close in its own read callback", "after Close"},
+		{dropsByte, "sizes of datagrams", "want"},
+		{wrapsAgain, "datagrams under faults", "wrapped ErrAgain"},
+		{noTimeout, "idle_timeout", "want the time-out of idle_timeout"},
 	}
+	run := func(target Target, list []test) {
+		for _, test := range list {
+			t.Run(target.Stack+"/"+string(test.wrong)+"/"+test.check, func(t *testing.T) {
+				mutating = honest
+				if found := record(t, target, onSim, test.check); len(found) > 0 {
+					t.Fatalf("an honest layer fails: %q", found)
+				}
+				mutating = test.wrong
+				found := record(t, target, onSim, test.check)
+				if len(found) == 0 {
+					t.Fatalf("the suite did not see a layer that %s", test.wrong)
+				}
+				if !strings.Contains(strings.Join(found, "\n"), test.says) {
+					t.Errorf("a layer that %s is found for another reason, not %q: %q", test.wrong, test.says, found)
+				}
+			})
+		}
+	}
+	run(mutated(tcpTarget()), streams)
+	run(mutated(udpTarget(true)), datagrams)
 }
 
 func TestMain(m *testing.M) { Main(m) }

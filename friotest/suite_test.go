@@ -6,6 +6,7 @@ import (
 
 	"github.com/frio-io/frio"
 	_ "github.com/frio-io/frio/tcp"
+	_ "github.com/frio-io/frio/udp"
 )
 
 // tcpTarget is what the suite is tried on here; every method has a conformance test of its own.
@@ -20,3 +21,19 @@ func tcpTarget() Target {
 }
 
 func TestConformance(t *testing.T) { TestIO(t, tcpTarget()) }
+
+// udpTarget is the same for datagrams.
+func udpTarget(children bool) Target {
+	section := func(p Place, more string) string {
+		return fmt.Sprintf("udp {\nipaddr = %v\nport = %d\n%s%s}\n", p.Addr, p.Port, more, p.Base)
+	}
+	more := ""
+	if children {
+		more = "children = demux\n"
+	}
+	return Target{
+		Stack: "udp", Kind: frio.Datagram, Children: children, NoLimits: !children, NoRefusal: true, NoMove: true, TooLong: 65508,
+		Listen:     func(p Place) string { return section(p, more) },
+		HomeServer: func(p Place) string { return section(p, "") },
+	}
+}

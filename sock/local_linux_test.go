@@ -32,3 +32,18 @@ func TestFileNamedLikeAbstract(t *testing.T) {
 		t.Error(n, err)
 	}
 }
+
+// TestAutobind: the zero Addr has the kernel make up an abstract name, another one for each socket.
+func TestAutobind(t *testing.T) {
+	one, addr := bound(t, sock.Local, frio.Datagram, sock.Addr{})
+	_, other := bound(t, sock.Local, frio.Datagram, sock.Addr{})
+	if len(addr.Path) != 6 || addr.Path[0] != '@' || other == addr {
+		t.Errorf("%v and %v", addr, other)
+	}
+	if _, err := kernel.SendTo(one, []byte("x"), addr); err != nil {
+		t.Error(err)
+	}
+	if n, from, err := kernel.RecvFrom(one, make([]byte, 8)); n != 1 || from != addr || err != nil {
+		t.Error(n, from, err)
+	}
+}

@@ -61,7 +61,6 @@ func TestLocalNames(t *testing.T) {
 		path string
 		want error
 	}{
-		{"empty", "", syscall.EINVAL},
 		{"zero byte", "/tmp/a\x00b", syscall.EINVAL},
 		{"file of 108 bytes", file(108), syscall.ENAMETOOLONG},
 		{"abstract of 108 bytes", "@" + strings.Repeat("x", 108), syscall.ENAMETOOLONG},
@@ -70,6 +69,9 @@ func TestLocalNames(t *testing.T) {
 		fd := socket(t, sock.Local, frio.Stream)
 		want(t, c.name, kernel.Bind(fd, sock.Addr{Path: c.path}), c.want)
 	}
+	inet4 := socket(t, sock.Inet4, frio.Stream)
+	want(t, "no name for an Internet socket", kernel.Bind(inet4, sock.Addr{}), syscall.EINVAL)
+	want(t, "no name to connect to", kernel.Connect(socket(t, sock.Local, frio.Stream), sock.Addr{}), syscall.EINVAL)
 	t.Chdir(t.TempDir())
 	for _, path := range []string{
 		strings.Repeat("x", 107),

@@ -31,14 +31,12 @@ type Datagram struct {
 	last        sock.Addr // who sent what Read returned last
 	readErr     error     // final
 	closed      bool
-	pending     error // of the next ReadPackets or WritePackets, after one that moved something
 
 	in, out, empty, tooLong, failed uint64 // datagrams
 }
 
 var (
 	_ frio.IO        = (*Datagram)(nil)
-	_ frio.PacketIO  = (*Datagram)(nil)
 	_ frio.Addresser = (*Datagram)(nil)
 	_ frio.Stater    = (*Datagram)(nil)
 )
@@ -49,6 +47,9 @@ func newDatagram(ctx *talloc.Context, k sock.Kernel, opts *options, role frio.Ro
 		return nil, err
 	}
 	d.ctx.OnFree((*datagramFree)(d))
+	if role == frio.Client {
+		return &Client{Datagram: d}, nil
+	}
 	return d, nil
 }
 
@@ -246,63 +247,6 @@ func (d *Datagram) send(p []byte) (int, error) {
 		return 0, syscall.ENOTCONN
 	}
 	return d.kernel.SendTo(d.fd, p, d.last)
-}
-
-// ReadPackets reads datagrams one by one. Their senders have no netip addresses; WritePackets sends all to the peer of Write.
-func (d *Datagram) ReadPackets(packets []frio.Packet) (int, error) {
-	d.ctx.Touch("read packets")
-	if err := d.ready(); err != nil {
-		return 0, err
-	}
-	return d.batch(packets, func(p *frio.Packet) error {
-		n, err := d.recv(p.Data[:cap(p.Data)])
-		*p = frio.Packet{Data: p.Data[:n]}
-		var bad *frio.PacketError
-		switch {
-		case errors.As(err, &bad) && bad.Err == frio.ErrTooLong:
-			p.Err = err
-			return nil
-		case err == nil && n == 0:
-			d.empty++
-		case err == nil:
-			d.in++
-		}
-		return err
-	})
-}
-
-// WritePackets sends datagrams one by one.
-func (d *Datagram) WritePackets(packets []frio.Packet) (int, error) {
-	d.ctx.Touch("write packets")
-	if err := d.ready(); err != nil {
-		return 0, err
-	}
-	return d.batch(packets, func(p *frio.Packet) error {
-		_, err := d.Write(p.Data)
-		return err
-	})
-}
-
-// batch does one for each packet, up to an error, which is the next call's result if something was done before.
-func (d *Datagram) batch(packets []frio.Packet, one func(*frio.Packet) error) (int, error) {
-	if err := d.pending; err != nil {
-		d.pending = nil
-		return 0, err
-	}
-	for i := range packets {
-		err := one(&packets[i])
-		switch {
-		case err == nil:
-		case i == 0:
-			return 0, err
-		default:
-			if err != frio.ErrAgain {
-				d.pending = err
-			}
-			return i, nil
-		}
-	}
-	return len(packets), nil
 }
 
 // LocalAddr and RemoteAddr are zero: a name is not a netip address.
