@@ -1,0 +1,531 @@
+package udp
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"time"
+
+	"github.com/frio-io/frio"
+	"github.com/frio-io/frio/base"
+	"github.com/frio-io/frio/event"
+	"github.com/frio-io/frio/sock"
+	"github.com/frio-io/frio/talloc"
+)
+
+// Client is the connecting side: a socket whose peer the kernel knows. That nobody listens there is a *frio.PacketError of Read or
+// Write, and not the end: somebody may listen later. It is a frio.IO; what is said there is not repeated here.
+type Client struct {
+	ctx talloc.Context
+	socket
+	options     options
+	target      *base.Target
+	dial        *base.Dialer // until it is connected
+	state       frio.State
+	reg         event.FD
+	timer       event.Timer
+	notice      event.Task // announces what the poller does not know of
+	loop        *event.Loop
+	read, write func()
+	local       netip.AddrPort
+	remote      netip.AddrPort
+	closed      bool
+
+	err        error // final, of both directions
+	readEnded  bool  // it was returned
+	writeEnded bool
+}
+
+var (
+	_ frio.IO              = (*Client)(nil)
+	_ frio.PacketIO        = (*Client)(nil)
+	_ frio.Addresser       = (*Client)(nil)
+	_ frio.SocketAddresser = (*Client)(nil)
+	_ frio.Stater          = (*Client)(nil)
+	_ frio.Lingerer        = (*Client)(nil)
+)
+
+func newClient(ctx *talloc.Context, opts *options, target *base.Target) (*Client, error) {
+	c := &Client{options: *opts, target: target}
+	if err := c.ctx.Init(ctx, "udp"); err != nil {
+		return nil, err
+	}
+	k := sock.KernelOf(ctx)
+	c.socket = socket{mem: &c.ctx, kernel: k, opts: &c.options, fd: -1}
+	c.ctx.OnFree((*clientFree)(c))
+	c.timer.Init((*clientDial)(c))
+	c.notice.Init((*clientNotice)(c))
+	c.dial = base.NewDialer(base.Dialing{
+		Method: "udp",
+		Kind:   frio.Datagram,
+		Kernel: k,
+		Setup:  func(fd int, _ bool) error { return c.options.set(k, fd) },
+		Owner:  (*clientDial)(c),
+	}, target)
+	return c, nil
+}
+
+// The parts of a Client that its loop calls.
+type (
+	clientFree   Client
+	clientDial   Client
+	clientNotice Client
+	clientReady  Client
+)
+
+func (c *clientFree) Destroy() { (*Client)(c).end() }
+
+func (c *clientDial) Advance()         { (*Client)(c).advance() }
+func (c *clientDial) Expire(time.Time) { (*Client)(c).advance() }
+func (c *clientDial) Describe() string { return (*Client)(c).Describe() }
+
+func (c *clientNotice) RunTask()         { (*Client)(c).announce() }
+func (c *clientNotice) Describe() string { return (*Client)(c).Describe() }
+
+func (c *clientReady) Ready(r event.Ready) { (*Client)(c).ready(r) }
+func (c *clientReady) Describe() string    { return (*Client)(c).Describe() }
+
+// Describe says "udp 198.51.100.7:40112 -> 192.0.2.1:1812".
+func (c *Client) Describe() string {
+	if !c.remote.IsValid() {
+		return "udp -> " + c.target.String()
+	}
+	return "udp " + c.local.String() + " -> " + c.remote.String()
+}
+
+// Kind is Datagram.
+func (c *Client) Kind() frio.Kind { return frio.Datagram }
+
+// State tells the state.
+func (c *Client) State() frio.State { return c.state }
+
+// Open, Accept and CloseWrite are not for clients.
+func (c *Client) Open() error                             { return c.unsupported() }
+func (c *Client) Accept(*talloc.Context) (frio.IO, error) { return nil, c.unsupported() }
+func (c *Client) CloseWrite() error                       { return c.unsupported() }
+
+func (c *Client) unsupported() error {
+	if c.closed {
+		return net.ErrClosed
+	}
+	return errors.ErrUnsupported
+}
+
+// Connect resolves the peer's name and fixes it as the peer. Without a name to resolve it succeeds or fails at once.
+func (c *Client) Connect() error {
+	c.ctx.Touch("connect")
+	switch {
+	case c.closed:
+		return net.ErrClosed
+	case c.state == frio.StateOpen:
+		return nil
+	case c.err == nil:
+		if err := c.step(); err == nil || err == frio.ErrAgain {
+			return err
+		}
+	}
+	// The caller knows by this result: no callback has to announce it.
+	c.readEnded, c.writeEnded = true, true
+	c.notice.Cancel()
+	return c.err
+}
+
+// step starts to connect, and goes on with it if no loop does.
+func (c *Client) step() error {
+	if c.state == frio.StateConnecting && c.loop != nil {
+		return frio.ErrAgain
+	}
+	if c.state == frio.StateClosed {
+		c.state = frio.StateConnecting
+		c.dial.Attach(c.loop)
+	}
+	return c.dialed(c.dial.Step(c.now()))
+}
+
+func (c *Client) advance() {
+	if c.dial != nil {
+		_ = c.dialed(c.dial.Step(c.now())) // what it says is announced
+	}
+}
+
+// dialed takes what a step of the dialer said.
+func (c *Client) dialed(err error) error {
+	switch err {
+	case frio.ErrAgain:
+		if c.loop != nil {
+			c.timer.Set(c.loop, c.dial.Next())
+		}
+		return err
+	case nil:
+		fd := c.dial.Won()
+		c.dial = nil
+		if err = c.adopt(fd); err == nil {
+			return nil
+		}
+	}
+	c.fail(err)
+	return err
+}
+
+// adopt takes the connected socket.
+func (c *Client) adopt(fd int) error {
+	c.fd = fd
+	c.timer.Stop()
+	c.reg.Init(fd, (*clientReady)(c))
+	local, err := c.kernel.LocalAddr(fd)
+	if err != nil {
+		return err
+	}
+	remote, err := c.kernel.RemoteAddr(fd)
+	if err != nil {
+		return err
+	}
+	c.local, c.remote = addrOf(local), addrOf(remote)
+	c.peer = c.remote
+	c.state = frio.StateOpen
+	if c.loop != nil {
+		if err := c.reg.Attach(c.loop); err != nil {
+			return err
+		}
+	}
+	return c.wish()
+}
+
+func (c *Client) now() time.Time {
+	if c.loop != nil {
+		return c.loop.Now()
+	}
+	return c.kernel.Now()
+}
+
+// drive goes on with connecting; an error says that it is on the way or the end.
+func (c *Client) drive() error {
+	if c.dial == nil {
+		return nil
+	}
+	return c.step()
+}
+
+// Read reads one datagram of the peer.
+func (c *Client) Read(p []byte) (int, error) {
+	c.ctx.Touch("read")
+	if c.err != nil {
+		return 0, c.endRead()
+	}
+	if len(p) == 0 {
+		return 0, nil
+	}
+	if err := c.drive(); err != nil {
+		return 0, c.driven(err, &c.readEnded)
+	}
+	n, err := c.readOne(p)
+	return n, c.didRead(err)
+}
+
+// ReadPackets reads a batch.
+func (c *Client) ReadPackets(packets []frio.Packet) (int, error) {
+	c.ctx.Touch("read")
+	if c.err != nil {
+		return 0, c.endRead()
+	}
+	if err := c.drive(); err != nil {
+		return 0, c.driven(err, &c.readEnded)
+	}
+	n, err := c.readPackets(packets)
+	return n, c.didRead(err)
+}
+
+// driven marks the end as returned, if err is the end.
+func (c *Client) driven(err error, ended *bool) error {
+	if err != frio.ErrAgain {
+		*ended = true
+		c.rewish()
+	}
+	return err
+}
+
+// didRead makes the result of reading, and announces what is left of a train.
+func (c *Client) didRead(err error) error {
+	if c.train.pending() {
+		c.rewish()
+	}
+	if _, ok := err.(*frio.PacketError); ok || err == nil || err == frio.ErrAgain {
+		return err
+	}
+	err, final := c.readError(err)
+	if final {
+		c.fail(err)
+		return c.endRead()
+	}
+	return err
+}
+
+// Write sends p to the peer.
+func (c *Client) Write(p []byte) (int, error) {
+	c.ctx.Touch("write")
+	if c.err != nil {
+		return 0, c.endWrite()
+	}
+	if len(p) == 0 {
+		return 0, nil
+	}
+	if err := c.drive(); err != nil {
+		return 0, c.driven(err, &c.writeEnded)
+	}
+	if _, err := c.kernel.Send(c.fd, p); err != nil {
+		return 0, c.writeFailed(err)
+	}
+	c.sent(1, len(p))
+	return len(p), nil
+}
+
+// WritePackets sends the Data of each to the peer. A Remote, where one is set, must be the peer's: another one is EISCONN.
+func (c *Client) WritePackets(packets []frio.Packet) (int, error) {
+	c.ctx.Touch("write")
+	if c.err != nil {
+		return 0, c.endWrite()
+	}
+	if err := c.drive(); err != nil {
+		return 0, c.driven(err, &c.writeEnded)
+	}
+	if len(packets) == 0 {
+		return 0, nil
+	}
+	s := getSlab()
+	defer putSlab(s)
+	if !s.address(packets, c.remote, frio.Packet{}) {
+		c.counts.Errors.add(errOtherPeer.Err)
+		return 0, errOtherPeer
+	}
+	count, err := c.send(s.out[:s.outCount])
+	if err != nil {
+		return 0, c.writeFailed(err)
+	}
+	return count, nil
+}
+
+func (c *Client) writeFailed(err error) error {
+	err, final := c.writeError(err)
+	if final {
+		c.fail(err)
+		return c.endWrite()
+	}
+	return err
+}
+
+// endRead returns the end, which from now on counts as announced to the reader.
+func (c *Client) endRead() error {
+	c.readEnded = true
+	return c.err
+}
+
+func (c *Client) endWrite() error {
+	c.writeEnded = true
+	return c.err
+}
+
+// Event puts the client into a loop, changes its wishes, or takes it out.
+func (c *Client) Event(loop *event.Loop, read, write func()) error {
+	c.ctx.Touch("event")
+	if loop == nil && (read != nil || write != nil) {
+		panic("frio: callbacks without a loop: " + c.Describe())
+	}
+	sock.CheckLoop(c.kernel, loop)
+	if c.closed {
+		return net.ErrClosed
+	}
+	if loop != c.loop {
+		if err := c.move(loop); err != nil {
+			return fmt.Errorf("event %s: %w", c.Describe(), err)
+		}
+	}
+	c.read, c.write = read, write
+	if err := c.wish(); err != nil {
+		c.leave()
+		return fmt.Errorf("event %s: %w", c.Describe(), err)
+	}
+	return nil
+}
+
+func (c *Client) move(loop *event.Loop) error {
+	if c.loop != nil && loop != nil {
+		return errTwoLoops
+	}
+	c.leave()
+	if loop == nil {
+		return nil
+	}
+	if c.fd >= 0 {
+		if err := c.reg.Attach(loop); err != nil {
+			return err
+		}
+	}
+	c.loop = loop
+	if c.dial != nil && c.state == frio.StateConnecting {
+		c.dial.Attach(loop)
+		c.timer.Set(loop, c.dial.Next())
+	}
+	return nil
+}
+
+func (c *Client) leave() {
+	c.reg.Detach()
+	c.timer.Stop()
+	c.notice.Cancel()
+	if c.dial != nil {
+		c.dial.Detach()
+	}
+	c.loop, c.read, c.write = nil, nil, nil
+}
+
+// wish tells the loop what the client waits for.
+func (c *Client) wish() error {
+	if c.loop == nil {
+		return nil
+	}
+	if c.fd >= 0 {
+		var want event.Ready
+		if c.read != nil {
+			want |= event.Read
+		}
+		if c.write != nil {
+			want |= event.Write
+		}
+		if err := c.reg.Want(want); err != nil {
+			return err
+		}
+	}
+	if c.announces() {
+		c.loop.Defer(&c.notice)
+	}
+	return nil
+}
+
+// rewish is wish where the set of wishes is what the poller has already.
+func (c *Client) rewish() {
+	if err := c.wish(); err != nil {
+		c.fail(err)
+	}
+}
+
+// announces tells whether there is something that the poller does not know of, and somebody to be told.
+func (c *Client) announces() bool {
+	if c.err == nil {
+		return c.read != nil && c.train.pending()
+	}
+	return c.read != nil && !c.readEnded || c.write != nil && !c.writeEnded
+}
+
+// announce is called once a turn while announces.
+func (c *Client) announce() {
+	loop := c.loop
+	if c.read != nil && !c.readEnded && (c.err != nil || c.train.pending()) {
+		c.read()
+	}
+	if c.loop == loop && c.write != nil && !c.writeEnded && c.err != nil {
+		c.write()
+	}
+	if c.loop == loop && loop != nil && c.announces() {
+		loop.Defer(&c.notice)
+	}
+}
+
+// ready is called by the loop.
+func (c *Client) ready(r event.Ready) {
+	loop := c.loop
+	if r&event.Read != 0 && c.read != nil && !c.train.pending() { // else announce does it
+		c.read()
+	}
+	if r&event.Write != 0 && c.loop == loop && c.fd >= 0 && c.write != nil {
+		c.write()
+	}
+}
+
+// fail makes err the result of both directions. What remains is for the caller to see and close.
+func (c *Client) fail(err error) {
+	if c.err != nil {
+		return
+	}
+	c.err, c.state = err, frio.StateFailed
+	c.release()
+	if c.loop != nil && c.announces() {
+		c.loop.Defer(&c.notice)
+	}
+}
+
+// release lets go of the socket, or of what is under way to one.
+func (c *Client) release() {
+	if c.dial != nil {
+		c.dial.Abort()
+		c.dial = nil
+	}
+	c.timer.Stop()
+	c.reg.Detach()
+	c.shut()
+}
+
+// Close ends the client.
+func (c *Client) Close() error {
+	if c.closed {
+		return nil
+	}
+	c.ctx.Touch("close")
+	c.end()
+	return nil
+}
+
+// CloseTail is Close after sending tail, as one datagram, which is tried once.
+func (c *Client) CloseTail(tail []byte) error {
+	if c.closed {
+		return nil
+	}
+	c.ctx.Touch("close")
+	var err error
+	if len(tail) > 0 && c.state == frio.StateOpen {
+		if _, failed := c.Write(tail); failed != nil {
+			err = &frio.UnsentError{Bytes: len(tail)}
+		}
+	}
+	c.end()
+	return err
+}
+
+func (c *Client) end() {
+	if c.closed {
+		return
+	}
+	c.closed, c.state = true, frio.StateClosed
+	c.release()
+	c.leave()
+	c.err, c.readEnded, c.writeEnded = net.ErrClosed, true, true
+}
+
+// LocalAddr and RemoteAddr are the socket's, zero until it is connected.
+func (c *Client) LocalAddr() netip.AddrPort  { return c.local }
+func (c *Client) RemoteAddr() netip.AddrPort { return c.remote }
+
+// SocketAddr is LocalAddr and RemoteAddr.
+func (c *Client) SocketAddr() (local, remote netip.AddrPort) { return c.local, c.remote }
+
+// Counts are those of the socket. Thread: any.
+func (c *Client) Counts() *Counts { return &c.counts }
+
+// Debug writes everything about the client.
+func (c *Client) Debug(w io.Writer) {
+	fmt.Fprintf(w, "%s\n", c.Describe())
+	in := frio.Indent(w)
+	fmt.Fprintf(in, "state %v%s%s%s\n", c.state, word(c.read != nil && !c.readEnded, ", wants read"),
+		word(c.write != nil && !c.writeEnded, ", wants write"), word(c.loop == nil, ", no loop"))
+	if c.err != nil {
+		fmt.Fprintf(in, "ended: %v\n", c.err)
+	}
+	if c.dial != nil {
+		c.dial.Debug(in)
+	}
+	c.options.debug(in, c.kernel, c.fd)
+	if c.fd >= 0 || c.counts.In.Load() > 0 || c.counts.Out.Load() > 0 {
+		c.counts.debug(in)
+	}
+}

@@ -1,0 +1,186 @@
+package udp
+
+import (
+	"encoding/binary"
+	"net/netip"
+
+	"github.com/frio-io/frio"
+	"github.com/frio-io/frio/talloc"
+)
+
+const (
+	// inboxCount and inboxBytes bound what waits for one child. A batch of the socket is 64 datagrams, so that a peer may
+	// fill a whole one; 128 KiB is two of the longest datagrams, or 2 KiB for each of the 64.
+	inboxCount = 64
+	inboxBytes = 128 << 10
+	// inboxFirst is the size of the first buffer; it doubles from there. Few messages of few peers wait at any time.
+	inboxFirst = 2 << 10
+)
+
+// inbox holds datagrams until the child reads them: their bytes in one ring, what is known of each in another. It has memory only
+// while it holds something. Empty datagrams have a place like others.
+type inbox struct {
+	data        talloc.Buffer
+	info        talloc.Buffer // inboxCount times infoSize
+	head, count int           // in info
+	start, used int           // in data, in bytes
+}
+
+// infoSize is time (8), interface (4), length (2), ECN (1), and one byte to spare.
+const infoSize = 16
+
+// put keeps a copy of p; false if the bounds, or a limit of ctx, do not allow it.
+func (b *inbox) put(ctx *talloc.Context, p *frio.Packet) bool {
+	n := len(p.Data)
+	if b.count == inboxCount || b.used+n > inboxBytes {
+		return false
+	}
+	if b.info.IsZero() {
+		info, err := ctx.Alloc(inboxCount * infoSize)
+		if err != nil {
+			return false
+		}
+		b.info = info
+	}
+	if !b.grow(ctx, b.used+n) {
+		if b.count == 0 {
+			b.release()
+		}
+		return false
+	}
+	if n > 0 {
+		ring := b.data.Bytes()
+		end := (b.start + b.used) % len(ring)
+		if first := copy(ring[end:], p.Data); first < n {
+			copy(ring, p.Data[first:])
+		}
+	}
+	at := (b.head + b.count) % inboxCount * infoSize
+	info := b.info.Bytes()[at : at+infoSize]
+	binary.NativeEndian.PutUint64(info, uint64(p.Time))
+	binary.NativeEndian.PutUint32(info[8:], p.Ifindex)
+	binary.NativeEndian.PutUint16(info[12:], uint16(n))
+	info[14] = p.ECN
+	b.used += n
+	b.count++
+	return true
+}
+
+// grow makes room for need bytes in all.
+func (b *inbox) grow(ctx *talloc.Context, need int) bool {
+	size := len(b.data.Bytes())
+	if need <= size {
+		return true
+	}
+	for size = max(size, inboxFirst); size < need; {
+		size *= 2
+	}
+	data, err := ctx.Alloc(size)
+	if err != nil {
+		return false
+	}
+	b.copyOut(data.Bytes())
+	b.data.Free()
+	b.data, b.start = data, 0
+	return true
+}
+
+// copyOut copies all bytes held to dst, in order.
+func (b *inbox) copyOut(dst []byte) {
+	if b.used > 0 {
+		ring := b.data.Bytes()
+		first := copy(dst[:b.used], ring[b.start:])
+		copy(dst[first:b.used], ring)
+	}
+}
+
+// peek is the length of the first datagram. There must be one.
+func (b *inbox) peek() int {
+	return int(binary.NativeEndian.Uint16(b.info.Bytes()[b.head*infoSize+12:]))
+}
+
+// take moves the first datagram into p, whose Data gives the memory; false if it does not fit there: then it is dropped.
+// There must be one.
+func (b *inbox) take(p *frio.Packet) bool {
+	info := b.info.Bytes()[b.head*infoSize:]
+	p.Time = int64(binary.NativeEndian.Uint64(info))
+	p.Ifindex = binary.NativeEndian.Uint32(info[8:])
+	p.ECN = info[14]
+	n := b.peek()
+	fits := n <= cap(p.Data)
+	p.Data = p.Data[:0]
+	if fits && n > 0 {
+		p.Data = p.Data[:n]
+		ring := b.data.Bytes()
+		first := copy(p.Data, ring[b.start:])
+		copy(p.Data[first:], ring)
+	}
+	b.drop(n)
+	return fits
+}
+
+func (b *inbox) drop(n int) {
+	b.head = (b.head + 1) % inboxCount
+	b.count--
+	b.used -= n
+	if b.count == 0 {
+		b.release()
+		return
+	}
+	if n > 0 {
+		b.start = (b.start + n) % len(b.data.Bytes())
+	}
+}
+
+// held is the memory that the inbox has, in bytes.
+func (b *inbox) held() int { return len(b.data.Bytes()) + len(b.info.Bytes()) }
+
+// moveTo gives all that is held to memory of ctx; false if a limit of ctx does not allow it: then nothing changed.
+func (b *inbox) moveTo(ctx *talloc.Context) bool {
+	if b.count == 0 {
+		return true
+	}
+	info, err := ctx.Alloc(inboxCount * infoSize)
+	if err != nil {
+		return false
+	}
+	var data talloc.Buffer
+	if size := len(b.data.Bytes()); size > 0 {
+		if data, err = ctx.Alloc(size); err != nil {
+			info.Free()
+			return false
+		}
+		b.copyOut(data.Bytes())
+	}
+	copy(info.Bytes(), b.info.Bytes())
+	b.info.Free()
+	b.data.Free()
+	b.info, b.data, b.start = info, data, 0
+	return true
+}
+
+// release drops all that is held, and the memory.
+func (b *inbox) release() {
+	b.info.Free()
+	b.data.Free()
+	*b = inbox{}
+}
+
+// key says whose a datagram is: the peer's address and port, the address of ours that it came to, and for link-local
+// peers the interface, without which their address says nothing. It is plain bytes, so that a map of it holds no pointers.
+type key struct {
+	remote, local [16]byte
+	ifindex       uint32
+	port          uint16
+}
+
+func keyOf(p *frio.Packet) key {
+	remote := p.Remote.Addr()
+	k := key{remote: remote.As16(), local: p.Local.Addr().As16(), port: p.Remote.Port()}
+	if scoped(remote) {
+		k.ifindex = p.Ifindex
+	}
+	return k
+}
+
+func scoped(a netip.Addr) bool { return a.IsLinkLocalUnicast() && !a.Is4() }

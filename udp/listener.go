@@ -1,0 +1,498 @@
+package udp
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"time"
+
+	"github.com/frio-io/frio"
+	"github.com/frio-io/frio/base"
+	"github.com/frio-io/frio/event"
+	"github.com/frio-io/frio/sock"
+	"github.com/frio-io/frio/talloc"
+)
+
+// restDelay is how long a listener rests when the poller, or the context of a child to be, has no room: 10 attempts a second.
+const restDelay = 100 * time.Millisecond
+
+// Listener is the server side: an unconnected socket. Without children it is read and written; with children it reads
+// by itself, and Accept returns them. It is a frio.IO; what is said there is not repeated here.
+type Listener struct {
+	ctx talloc.Context
+	socket
+	set         *settings
+	local       netip.AddrPort // the configured one before Open
+	state       frio.State
+	reg         event.FD
+	notice      event.Task // announces what the poller does not know of
+	timer       event.Timer
+	loop        *event.Loop
+	read, write func()
+	rest        time.Time // neither the poller nor Accept is tried before
+	closed      bool
+
+	err                   error // final: the socket is lost
+	readEnded, writeEnded bool  // it was returned
+
+	demux
+}
+
+var (
+	_ frio.IO              = (*Listener)(nil)
+	_ frio.PacketIO        = (*Listener)(nil)
+	_ frio.Addresser       = (*Listener)(nil)
+	_ frio.SocketAddresser = (*Listener)(nil)
+	_ frio.Parent          = (*Listener)(nil)
+	_ frio.Stater          = (*Listener)(nil)
+	_ frio.Gated           = (*Listener)(nil)
+	_ frio.Link            = (*Listener)(nil)
+)
+
+func newListener(ctx *talloc.Context, set *settings, addr netip.AddrPort) (*Listener, error) {
+	l := &Listener{set: set, local: addr}
+	if err := l.ctx.Init(ctx, "udp"); err != nil {
+		return nil, err
+	}
+	l.socket = socket{mem: &l.ctx, kernel: sock.KernelOf(ctx), opts: &set.options, fd: -1, networks: &set.networks}
+	l.ctx.OnFree((*listenerFree)(l))
+	l.notice.Init((*listenerNotice)(l))
+	l.timer.Init((*listenerTimer)(l))
+	return l, nil
+}
+
+// The parts of a Listener that its loop calls. They are types of their own so that their methods are not the Listener's.
+type (
+	listenerFree   Listener
+	listenerNotice Listener
+	listenerTimer  Listener
+	listenerReady  Listener
+)
+
+func (l *listenerFree) Destroy() { (*Listener)(l).end() }
+
+func (l *listenerNotice) RunTask()         { (*Listener)(l).announce() }
+func (l *listenerNotice) Describe() string { return (*Listener)(l).Describe() }
+
+func (l *listenerTimer) Expire(time.Time) {
+	l.rest = time.Time{}
+	(*Listener)(l).rewish()
+}
+func (l *listenerTimer) Describe() string { return (*Listener)(l).Describe() }
+
+func (l *listenerReady) Ready(r event.Ready) { (*Listener)(l).ready(r) }
+func (l *listenerReady) Describe() string    { return (*Listener)(l).Describe() }
+
+// Describe says "udp 192.0.2.1:1812".
+func (l *Listener) Describe() string { return "udp " + l.local.String() }
+
+// Kind is Datagram.
+func (l *Listener) Kind() frio.Kind { return frio.Datagram }
+
+// State tells the state.
+func (l *Listener) State() frio.State { return l.state }
+
+// SetGate has g asked about every datagram, before there is state for it. A listener with a gate has children.
+// A nil g takes the gate away; the children stay.
+func (l *Listener) SetGate(g frio.Gate) error {
+	l.ctx.Touch("set gate")
+	switch {
+	case l.closed:
+		return net.ErrClosed
+	case l.state != frio.StateClosed:
+		return fmt.Errorf("set gate of %s: it is open", l.Describe())
+	}
+	if err := l.set.gated(); err != nil {
+		return err
+	}
+	l.gate = g
+	return nil
+}
+
+// Open makes the socket and binds it.
+func (l *Listener) Open() error {
+	l.ctx.Touch("open")
+	switch {
+	case l.closed:
+		return net.ErrClosed
+	case l.state != frio.StateClosed:
+		return fmt.Errorf("open %s: it is open", l.Describe())
+	}
+	fd, err := l.set.open(l.kernel, l.local)
+	if err != nil {
+		return fmt.Errorf("open %s: %w", l.Describe(), err)
+	}
+	l.fd, l.state = fd, frio.StateListening
+	if a, err := l.kernel.LocalAddr(fd); err == nil {
+		l.local = addrOf(a)
+	}
+	l.reg.Init(fd, (*listenerReady)(l))
+	if loop := l.loop; loop != nil {
+		if err = l.reg.Attach(loop); err == nil {
+			err = l.wish()
+		}
+		if err != nil {
+			l.reg.Detach()
+			l.shut()
+			l.state = frio.StateClosed
+			return fmt.Errorf("open %s: %w", l.Describe(), err)
+		}
+	}
+	return nil
+}
+
+// Event puts the listener into a loop, changes its wishes, or takes it out. Its children come along, with their wishes and deadlines. With
+// children, read is called while one waits for Accept, and write never.
+func (l *Listener) Event(loop *event.Loop, read, write func()) error {
+	l.ctx.Touch("event")
+	if loop == nil && (read != nil || write != nil) {
+		panic("frio: callbacks without a loop: " + l.Describe())
+	}
+	sock.CheckLoop(l.kernel, loop)
+	if l.closed {
+		return net.ErrClosed
+	}
+	if loop != l.loop {
+		if err := l.move(loop); err != nil {
+			return fmt.Errorf("event %s: %w", l.Describe(), err)
+		}
+	}
+	l.read, l.write = read, write
+	if err := l.wish(); err != nil {
+		l.leave()
+		return fmt.Errorf("event %s: %w", l.Describe(), err)
+	}
+	return nil
+}
+
+// errTwoLoops is for our own code: what is in a loop belongs to that loop's thread, so it leaves there and enters here.
+var errTwoLoops = errors.New("it is in another loop")
+
+func (l *Listener) move(loop *event.Loop) error {
+	if l.loop != nil && loop != nil {
+		return errTwoLoops
+	}
+	l.leave()
+	if loop == nil {
+		return nil
+	}
+	if l.fd >= 0 {
+		if err := l.reg.Attach(loop); err != nil {
+			return err
+		}
+	}
+	l.loop = loop
+	l.timer.Set(loop, l.rest)
+	l.enterChildren()
+	return nil
+}
+
+func (l *Listener) leave() {
+	l.leaveChildren()
+	l.reg.Detach()
+	l.timer.Stop()
+	l.notice.Cancel()
+	l.loop, l.read, l.write = nil, nil, nil
+}
+
+// wish tells the loop what the listener waits for.
+func (l *Listener) wish() error {
+	if l.loop == nil {
+		return nil
+	}
+	if l.fd >= 0 {
+		var want event.Ready
+		if l.reading() {
+			want |= event.Read
+		}
+		if l.writing() {
+			want |= event.Write
+		}
+		if err := l.reg.Want(want); err != nil {
+			return err
+		}
+	}
+	if l.announces() {
+		l.loop.Defer(&l.notice)
+	}
+	return nil
+}
+
+// rewish is wish where nobody can be told of an error: the poller has no room, and is asked again after a rest.
+func (l *Listener) rewish() {
+	if l.wish() != nil {
+		l.pause()
+	}
+}
+
+func (l *Listener) pause() {
+	l.rest = l.now().Add(restDelay)
+	if l.loop != nil {
+		l.timer.Set(l.loop, l.rest)
+	}
+}
+
+func (l *Listener) resting() bool { return !l.rest.IsZero() && l.now().Before(l.rest) }
+
+func (l *Listener) reading() bool {
+	return l.read != nil || l.set.demux && l.count > 0
+}
+
+func (l *Listener) writing() bool {
+	if l.set.demux {
+		return l.writers.first != nil
+	}
+	return l.write != nil
+}
+
+// announces tells whether there is something that the poller does not know of, and somebody to be told.
+func (l *Listener) announces() bool {
+	switch {
+	case l.err != nil:
+		return l.read != nil && !l.readEnded || l.write != nil && !l.writeEnded && !l.set.demux
+	case l.set.demux:
+		return l.train.pending() || l.read != nil && l.waiting.first != nil && !l.resting()
+	}
+	return l.read != nil && l.train.pending()
+}
+
+// announce is called once a turn while announces.
+func (l *Listener) announce() {
+	loop := l.loop
+	switch {
+	case l.err != nil:
+		if l.read != nil && !l.readEnded {
+			l.read()
+		}
+		if l.loop == loop && l.write != nil && !l.writeEnded && !l.set.demux {
+			l.write()
+		}
+	case l.set.demux:
+		if l.train.pending() {
+			l.take(roundsMax)
+		}
+		if l.read != nil && l.waiting.first != nil {
+			l.read()
+		}
+	case l.read != nil && l.train.pending():
+		l.read()
+	}
+	if l.loop == loop && loop != nil && l.announces() {
+		loop.Defer(&l.notice)
+	}
+}
+
+// ready is called by the loop.
+func (l *Listener) ready(r event.Ready) {
+	loop := l.loop
+	if r&event.Write != 0 {
+		l.blocked = false
+	}
+	if r&event.Read != 0 {
+		switch {
+		case l.set.demux:
+			l.take(roundsMax)
+		case l.read != nil && !l.train.pending(): // else announce does it
+			l.read()
+		}
+	}
+	if r&event.Write == 0 || l.loop != loop || l.fd < 0 {
+		return
+	}
+	if l.set.demux {
+		l.wake()
+	} else if l.write != nil {
+		l.write()
+	}
+}
+
+// now is the loop's time, or the system's without one.
+func (l *Listener) now() time.Time {
+	if l.loop != nil {
+		return l.loop.Now()
+	}
+	return l.kernel.Now()
+}
+
+// usable tells why there is no reading or writing here; nil: there is.
+func (l *Listener) usable(what string) error {
+	switch {
+	case l.closed:
+		return net.ErrClosed
+	case l.set.demux:
+		return errors.ErrUnsupported
+	case l.err != nil:
+		return l.err
+	case l.state != frio.StateListening:
+		return fmt.Errorf("%s %s: it is not open", what, l.Describe())
+	}
+	return nil
+}
+
+// Read reads one datagram of anybody; ReadPackets tells of whom. With children it is ErrUnsupported.
+func (l *Listener) Read(p []byte) (int, error) {
+	l.ctx.Touch("read")
+	if err := l.usable("read"); err != nil {
+		return 0, l.endRead(err)
+	}
+	if len(p) == 0 {
+		return 0, nil
+	}
+	n, err := l.readOne(p)
+	return n, l.didRead(err)
+}
+
+// ReadPackets reads a batch. With children it is ErrUnsupported.
+func (l *Listener) ReadPackets(packets []frio.Packet) (int, error) {
+	l.ctx.Touch("read")
+	if err := l.usable("read"); err != nil {
+		return 0, l.endRead(err)
+	}
+	n, err := l.readPackets(packets)
+	return n, l.didRead(err)
+}
+
+// Write is ErrUnsupported: an unconnected socket has no peer. WritePackets names it.
+func (l *Listener) Write([]byte) (int, error) {
+	l.ctx.Touch("write")
+	if l.closed {
+		return 0, net.ErrClosed
+	}
+	return 0, errors.ErrUnsupported
+}
+
+// WritePackets sends a batch. With children it is ErrUnsupported: each has its own.
+func (l *Listener) WritePackets(packets []frio.Packet) (int, error) {
+	l.ctx.Touch("write")
+	if err := l.usable("write"); err != nil {
+		if err == l.err {
+			l.writeEnded = true
+		}
+		return 0, err
+	}
+	if len(packets) == 0 {
+		return 0, nil
+	}
+	count, err := l.send(packets)
+	if err != nil {
+		err, final := l.writeError(err)
+		if final {
+			l.fail(err)
+			l.writeEnded = true
+		}
+		return 0, err
+	}
+	return count, nil
+}
+
+// didRead makes the result of reading, and announces what is left of a train.
+func (l *Listener) didRead(err error) error {
+	if l.train.pending() {
+		l.rewish()
+	}
+	if _, ok := err.(*frio.PacketError); ok || err == nil || err == frio.ErrAgain {
+		return err
+	}
+	err, final := l.readError(err)
+	if final {
+		l.fail(err)
+		return l.endRead(err)
+	}
+	return err
+}
+
+func (l *Listener) endRead(err error) error {
+	if err == l.err {
+		l.readEnded = true
+	}
+	return err
+}
+
+// fail ends a listener whose socket is of no use any more: only a mistake of this program does that.
+func (l *Listener) fail(err error) {
+	if l.err != nil {
+		return
+	}
+	l.err, l.state = err, frio.StateFailed
+	l.reg.Detach()
+	l.shut()
+	l.failChildren(err)
+	l.rewish()
+}
+
+// Close closes the socket and the children.
+func (l *Listener) Close() error {
+	if l.closed {
+		return nil
+	}
+	l.ctx.Touch("close")
+	l.end()
+	return nil
+}
+
+func (l *Listener) end() {
+	if l.closed {
+		return
+	}
+	l.closed = true
+	l.leave()
+	l.closeChildren()
+	l.shut()
+	l.state = frio.StateClosed
+}
+
+// Connect is for clients.
+func (l *Listener) Connect() error {
+	if l.closed {
+		return net.ErrClosed
+	}
+	return errors.ErrUnsupported
+}
+
+// CloseWrite is not for datagrams.
+func (l *Listener) CloseWrite() error { return l.Connect() }
+
+// LocalAddr is where it listens, the configured address before Open. There is no remote one.
+func (l *Listener) LocalAddr() netip.AddrPort  { return l.local }
+func (l *Listener) RemoteAddr() netip.AddrPort { return netip.AddrPort{} }
+
+// SocketAddr is LocalAddr and nothing.
+func (l *Listener) SocketAddr() (local, remote netip.AddrPort) { return l.local, netip.AddrPort{} }
+
+// Counts are those of the socket. Thread: any.
+func (l *Listener) Counts() *Counts { return &l.counts }
+
+// Debug writes everything about the listener and its children.
+func (l *Listener) Debug(w io.Writer) {
+	fmt.Fprintf(w, "%s\n", l.Describe())
+	in := frio.Indent(w)
+	fmt.Fprintf(in, "state %v%s%s%s%s\n", l.state, word(l.read != nil, ", wants read"), word(l.write != nil, ", wants write"),
+		word(l.loop == nil, ", no loop"), word(l.rest != time.Time{}, ", resting"))
+	if l.err != nil {
+		fmt.Fprintf(in, "ended: %v\n", l.err)
+	}
+	l.set.debug(in, l.kernel, l.fd)
+	fmt.Fprintf(in, "reuse_port %s, children %s%s\n", base.YesNo(l.set.ReusePort), mode(l.set.demux), word(l.gate != nil, " with a gate"))
+	if l.fd >= 0 || l.counts.In.Load() > 0 {
+		l.counts.debug(in)
+	}
+	if l.set.demux {
+		l.debugChildren(in)
+	}
+}
+
+func mode(demux bool) string {
+	if demux {
+		return "demux"
+	}
+	return "none"
+}
+
+func word(is bool, w string) string {
+	if is {
+		return w
+	}
+	return ""
+}

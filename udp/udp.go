@@ -1,0 +1,225 @@
+// Package udp is the method udp: sockets that take datagrams of everybody, children of theirs for one peer each, and
+// connected sockets.
+//
+//	listen {                          home_server {
+//		protocol = udp                    protocol = udp
+//		udp {                             udp {
+//			ipaddr = *                        ipaddr = radius.example.org
+//			port = 1812                       port = 1812
+//			children = demux              }
+//		}                             }
+//		limit {
+//			max_children = 1024
+//			idle_timeout = 5m
+//		}
+//	}
+//
+// A listener without children is read and written as a whole, best in batches (frio.PacketIO). With `children = demux`, or with
+// a gate, it reads by itself and hands what comes from one peer to that peer's Child, which Accept returns. Children share the
+// socket, the loop and the thread of their listener.
+//
+// UDP has no end: a child lives until it is closed, or until idle_timeout if that is set. Without one, max_children peers that
+// went away keep all others out for ever.
+package udp
+
+import (
+	"fmt"
+	"io"
+	"net/netip"
+	"syscall"
+	"time"
+
+	"github.com/frio-io/frio"
+	"github.com/frio-io/frio/base"
+	"github.com/frio-io/frio/conf"
+	"github.com/frio-io/frio/sock"
+	"github.com/frio-io/frio/talloc"
+)
+
+func init() {
+	frio.Register(frio.Method{Name: "udp", Parse: parse})
+}
+
+// options are the keys of `udp { }` on either side.
+type options struct {
+	RecvBuff int `conf:"recv_buff,size,min=1024,max=1G"` // bytes, default the kernel's
+	SendBuff int `conf:"send_buff,size,min=1024,max=1G"`
+	// ExceedMTU yes, the default: datagrams above the path's MTU leave in fragments. no: they do not leave, and Write says EMSGSIZE.
+	ExceedMTU bool `conf:"exceed_mtu"`
+	// GRO has the kernel join datagrams of one peer and one size on reading. It pays where few peers send much: then a call brings
+	// up to 64 of them with one walk through the network stack. It is off by default, because a call brings one train only, so that
+	// with many peers who send one datagram each it costs a call for each datagram where a batch costs one for 64; and a
+	// train is copied once more to be cut.
+	GRO bool `conf:"gro"`
+}
+
+// listenConfig is `udp { }` in a listen.
+type listenConfig struct {
+	base.ListenConfig
+	options
+	ReusePort bool   `conf:"reuse_port"`               // yes: other sockets of this user may take the same port
+	Children  string `conf:"children,enum=none|demux"` // default none; demux with a gate
+}
+
+// clientConfig is `udp { }` in a home_server.
+type clientConfig struct {
+	base.TargetConfig
+	options
+}
+
+// limitConfig is what a listen with children honours of `limit { }`.
+type limitConfig struct {
+	MaxChildren int           `conf:"max_children,min=1,max=1000000,unlimited"` // 0: unlimited
+	IdleTimeout time.Duration `conf:"idle_timeout,min=1ms,max=8760h,never"`     // 0: never
+	Lifetime    time.Duration `conf:"lifetime,min=1ms,max=8760h,never"`
+}
+
+// maxChildren is the default of max_children.
+const maxChildren = 1024
+
+// settings are what the sockets of one listen have in common. They do not change after Open.
+type settings struct {
+	listenConfig
+	networks base.Networks
+	demux    bool
+	children *conf.Pair    // the line of `children`; nil: the default
+	limit    *conf.Section // of the listen; nil: none, or decoded
+	times    base.Limits   // of each child
+	slots    *talloc.Budget
+}
+
+func parse(ctx *talloc.Context, cs *conf.Section, role frio.Role, _ frio.IO) (frio.IO, error) {
+	sub, err := cs.TakeSection("udp")
+	if sub == nil {
+		return nil, base.Join(cs, err, cs.Errorf("%s: section udp { } is missing", cs.Name))
+	}
+	if role == frio.Server {
+		return parseListen(ctx, cs, sub, err)
+	}
+	return parseClient(ctx, sub, err)
+}
+
+func parseListen(ctx *talloc.Context, cs, sub *conf.Section, again error) (frio.IO, error) {
+	set := &settings{listenConfig: listenConfig{options: options{ExceedMTU: true}, Children: "none"}}
+	decodeErr := sub.Decode(&set.listenConfig)
+	addrs, addrErr := set.Addrs(sub)
+	if p := sub.Pairs("children"); len(p) > 0 {
+		set.children = p[0]
+	}
+	// Which keys of limit are honoured is known when the layers above had their say: SetGate.
+	limit, limitErr := cs.TakeSection("limit")
+	set.limit = limit
+	if set.Children == "demux" {
+		limitErr = base.Join(cs, limitErr, set.openChildren())
+	}
+	set.networks = base.NewNetworks(set.Networks)
+	mistakes := base.Join(sub, again, decodeErr, addrErr, limitErr)
+	if len(addrs) == 0 {
+		addrs = append(addrs, netip.AddrPort{}) // never opened, but the layers above find their own mistakes
+	}
+	io, err := base.Shard(ctx, addrs, func(ctx *talloc.Context, addr netip.AddrPort) (frio.IO, error) {
+		return newListener(ctx, set, addr)
+	})
+	if err != nil {
+		return nil, base.Join(sub, mistakes, err)
+	}
+	return io, mistakes
+}
+
+func parseClient(ctx *talloc.Context, sub *conf.Section, again error) (frio.IO, error) {
+	cfg := clientConfig{options: options{ExceedMTU: true}}
+	cfg.ConnectTimeout = base.DefaultConnect()
+	decodeErr := sub.Decode(&cfg)
+	target, targetErr := cfg.Target(sub)
+	mistakes := base.Join(sub, again, decodeErr, targetErr)
+	c, err := newClient(ctx, &cfg.options, target)
+	if err != nil {
+		return nil, base.Join(sub, mistakes, err)
+	}
+	return c, mistakes
+}
+
+// openChildren makes the listen one with children: that is what its limits are for.
+func (s *settings) openChildren() error {
+	s.demux = true
+	cfg := limitConfig{MaxChildren: maxChildren}
+	var err error
+	if s.limit != nil {
+		err = s.limit.Decode(&cfg)
+		s.limit = nil
+	}
+	s.times = base.Limits{IdleTimeout: cfg.IdleTimeout, Lifetime: cfg.Lifetime}
+	s.slots = talloc.NewBudget(int64(cfg.MaxChildren))
+	return err
+}
+
+// gated makes the listen one with children because of a gate, unless the file has it otherwise.
+func (s *settings) gated() error {
+	switch {
+	case s.demux:
+		return nil
+	case s.children != nil:
+		return conf.Errors{s.children.Errorf("children: %s is not possible here: what stands on udp needs a child for each peer",
+			s.children.Value)}
+	}
+	return s.openChildren()
+}
+
+// open makes a listen's socket. Without reuse_port the socket does not share its port, which is all that it takes for another
+// process to be refused.
+func (s *settings) open(k sock.Kernel, addr netip.AddrPort) (fd int, err error) {
+	return base.OpenSocket(k, sock.Addr{AddrPort: addr}, frio.Datagram, s.Interface, func(fd int) error {
+		if s.ReusePort {
+			if err := k.SetOption(fd, sock.ReusePort, 1); err != nil {
+				return fmt.Errorf("reuse_port: %w", err)
+			}
+		}
+		return s.set(k, fd)
+	}, func(int) error { return nil })
+}
+
+// set gives a socket its options, before it is bound.
+func (o *options) set(k sock.Kernel, fd int) error {
+	if err := base.SetBuffers(k, fd, o.RecvBuff, o.SendBuff); err != nil {
+		return err
+	}
+	fragment := 1
+	if o.ExceedMTU {
+		fragment = 0
+	}
+	for _, one := range []struct {
+		name   string
+		option sock.Option
+		value  int
+		must   bool // else a system that does not have it goes without
+	}{
+		{"packet info", sock.PacketInfo, 1, true},
+		{"exceed_mtu", sock.DontFragment, fragment, !o.ExceedMTU},
+		{"timestamp", sock.Timestamp, 1, false},
+		{"ecn", sock.RecvECN, 1, false},
+		{"dropped", sock.RecvDropped, 1, false},
+	} {
+		if err := k.SetOption(fd, one.option, one.value); err != nil && (one.must || err != syscall.ENOPROTOOPT) {
+			return fmt.Errorf("%s: %w", one.name, err)
+		}
+	}
+	if o.GRO {
+		// A kernel without it gives the datagrams one by one; RecvTrain reads those as well.
+		if err := k.SetOption(fd, sock.GRO, 1); err != nil && err != syscall.ENOPROTOOPT {
+			return fmt.Errorf("gro: %w", err)
+		}
+	}
+	return nil
+}
+
+// debug prints the settings, and what the socket was granted.
+func (o *options) debug(w io.Writer, k sock.Kernel, fd int) {
+	fmt.Fprintf(w, "exceed_mtu %s, gro %s\n", base.YesNo(o.ExceedMTU), base.YesNo(o.GRO))
+	if fd < 0 {
+		return
+	}
+	fmt.Fprintf(w, "%s\n", base.Granted(k, fd, o.RecvBuff, o.SendBuff))
+	if n, err := k.Option(fd, sock.RecvDropped); err == nil && n > 0 {
+		fmt.Fprintf(w, "dropped by the kernel: %d\n", n)
+	}
+}
