@@ -1,0 +1,288 @@
+package server
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/frio-io/frio"
+	"github.com/frio-io/frio/conf"
+	"github.com/frio-io/frio/sock"
+	"github.com/frio-io/frio/talloc"
+)
+
+// relayIdle ends a peer's session of a relay over datagrams where the listen says nothing: the ends of a datagram session
+// cannot be seen.
+const relayIdle = 60 * time.Second
+
+// namesMax is how many names a mistake lists of those that would have been right.
+const namesMax = 8
+
+// space is what a server does with what it reads: its namespace.
+type space uint8
+
+const (
+	discard space = iota
+	echo
+	relay
+	spaceCount
+)
+
+var spaceNames = [spaceCount]string{"discard", "echo", "relay"}
+
+func (s space) String() string { return spaceNames[s] }
+
+// LoadFile is Load of a file and what it includes. An error is conf.Errors also where the file cannot be read.
+func LoadFile(ctx *talloc.Context, path string, opt Options) (*Server, error) {
+	root, err := conf.ParseFile(path, conf.Options{})
+	return load(ctx, root, err, opt)
+}
+
+// LoadString is Load of text, whose positions are called name.
+func LoadString(ctx *talloc.Context, name, text string, opt Options) (*Server, error) {
+	root, err := conf.ParseString(name, text, conf.Options{})
+	return load(ctx, root, err, opt)
+}
+
+// Load makes the objects of a configuration and opens nothing. root is the whole of a file; what is in it that has no effect is
+// a mistake as well. The objects' memory, and that of all their sessions, comes from ctx. An error is conf.Errors:
+// every mistake, in order. The methods that the stacks name must be registered (package all).
+func Load(ctx *talloc.Context, root *conf.Section, opt Options) (*Server, error) {
+	return load(ctx, root, nil, opt)
+}
+
+func load(ctx *talloc.Context, root *conf.Section, syntax error, opt Options) (*Server, error) {
+	s := &Server{opt: opt.withDefaults(), kernel: sock.KernelOf(ctx)}
+	if err := s.ctx.Init(ctx, "server"); err != nil {
+		return nil, err
+	}
+	l := &loader{server: s}
+	l.add(root, syntax)
+	l.targets(root)
+	for _, cs := range root.TakeSections("server") {
+		l.service(cs)
+	}
+	if len(s.services) == 0 && len(l.errs) == 0 {
+		l.errs = append(l.errs, root.Errorf("no server: nothing would run (`server NAME { ... }`)"))
+	}
+	l.addresses()
+	l.errs = append(l.errs, l.unknown(root)...)
+	if err := l.errs.Err(); err != nil {
+		s.ctx.Free()
+		return nil, err
+	}
+	return s, nil
+}
+
+// loader gathers mistakes while it makes the objects.
+type loader struct {
+	server  *Server
+	errs    conf.Errors
+	excused []*conf.Section // could not be read because of another mistake
+	bound   []binding
+}
+
+// add notes the mistakes in err, those without a position at cs.
+func (l *loader) add(cs *conf.Section, err error) {
+	var found conf.Errors
+	switch {
+	case err == nil:
+	case errors.As(err, &found):
+		l.errs = append(l.errs, found...)
+	default:
+		l.errs = append(l.errs, cs.Errorf("%s: %v", cs.Name, err))
+	}
+}
+
+// names checks that each of list has a name of its own.
+func (l *loader) names(list []*conf.Section) {
+	first := map[string]*conf.Section{}
+	for _, cs := range list {
+		switch before := first[cs.Name2]; {
+		case cs.Name2 == "":
+			l.errs = append(l.errs, cs.Errorf("%s: it needs a name, as in `%s one { ... }`", cs.Name, cs.Name))
+		case before != nil:
+			l.errs = append(l.errs, cs.Errorf("%s %s: defined already at %v", cs.Name, cs.Name2, before.Pos))
+		default:
+			first[cs.Name2] = cs
+		}
+	}
+}
+
+// targets reads the home_servers. Each is parsed once here, to find its mistakes and to be printed, and again for each connection.
+func (l *loader) targets(root *conf.Section) {
+	list := root.TakeSections("home_server")
+	l.names(list)
+	for _, cs := range list {
+		t := &target{name: cs.Name2, cs: cs}
+		ctx, err := l.server.ctx.New("home_server " + cs.Name2)
+		if err == nil {
+			t.io, err = frio.ParseClient(ctx, cs)
+		}
+		if err != nil {
+			l.add(cs, err)
+			l.excuse(cs, err)
+		}
+		l.server.targets = append(l.server.targets, t)
+	}
+}
+
+// service reads one `server NAME { }`.
+func (l *loader) service(cs *conf.Section) {
+	v := &service{server: l.server, name: cs.Name2}
+	l.server.services = append(l.server.services, v)
+	if len(l.server.services) == 1 {
+		l.names(cs.Parent().Sections("server"))
+	}
+	l.namespace(cs, v)
+	listens := cs.TakeSections("listen")
+	if len(listens) == 0 {
+		l.errs = append(l.errs, cs.Errorf("server %s: no listen: it would read nothing (`listen NAME { ... }`)", cs.Name2))
+	}
+	l.names(listens)
+	for _, ls := range listens {
+		l.listen(ls, v)
+	}
+}
+
+// serviceConfig is what a server says beside its listens.
+type serviceConfig struct {
+	Namespace string     `conf:"namespace,required,enum=discard|echo|relay"`
+	Target    *conf.Pair `conf:"target"`
+}
+
+func (l *loader) namespace(cs *conf.Section, v *service) {
+	var cfg serviceConfig
+	if err := cs.Decode(&cfg); err != nil {
+		l.add(cs, err)
+		return
+	}
+	v.space = space(slices.Index(spaceNames[:], cfg.Namespace))
+	switch {
+	case v.space == relay && cfg.Target == nil:
+		l.errs = append(l.errs, cs.Errorf("server %s: namespace relay needs `target = NAME`, the name of a home_server", cs.Name2))
+	case v.space == relay:
+		v.target = l.target(cfg.Target)
+	case cfg.Target != nil:
+		e := cfg.Target.Errorf("`target` has no effect in namespace %v", v.space)
+		e.Pos = cfg.Target.Pos
+		l.errs = append(l.errs, e)
+	}
+}
+
+// target looks up a home_server by name.
+func (l *loader) target(p *conf.Pair) *target {
+	var names []string
+	for _, t := range l.server.targets {
+		if t.name == p.Value {
+			return t
+		}
+		names = append(names, t.name)
+	}
+	there := "there is none"
+	if len(names) > 0 {
+		there = "there is " + strings.Join(names[:min(len(names), namesMax)], ", ")
+	}
+	l.errs = append(l.errs, p.Errorf("target: no home_server `%s` (%s)", p.Value, there))
+	return nil
+}
+
+// listen reads one `listen NAME { }`.
+func (l *loader) listen(cs *conf.Section, v *service) {
+	one := &listen{service: v, name: cs.Name2, log: l.server.opt.Logger.With("listen", v.name+"."+cs.Name2)}
+	v.listens = append(v.listens, one)
+	ctx, err := v.server.ctx.New("listen " + cs.Name2)
+	if err == nil {
+		one.ctx = ctx
+		one.io, err = frio.ParseServer(ctx, cs)
+	}
+	if err != nil {
+		l.add(cs, err)
+		l.excuse(cs, err)
+		return
+	}
+	l.bind(cs, one.io)
+	at := protocolOf(cs)
+	if v.target != nil && v.target.io != nil && v.target.io.Kind() != one.io.Kind() {
+		l.errs = append(l.errs, at.Errorf("protocol: a relay cannot carry a %v to home_server %s, a %v (%v)",
+			one.io.Kind(), v.target.name, v.target.io.Kind(), v.target.cs.Pos))
+		return
+	}
+	if one.io.Kind() == frio.Datagram {
+		l.datagrams(cs, one, at)
+	}
+}
+
+// datagrams sees to it that what a namespace needs of a datagram listener is there.
+func (l *loader) datagrams(cs *conf.Section, one *listen, at *conf.Pair) {
+	if _, layered := one.io.(frio.Layer); layered {
+		return // its children are connections
+	}
+	if one.service.space != relay {
+		return
+	}
+	one.idle = relayIdle
+	if limit := cs.Sections("limit"); len(limit) > 0 && len(limit[0].Pairs("idle_timeout")) > 0 {
+		one.idle = 0 // the child's own
+	}
+	var found conf.Errors
+	switch err := setGate(one.io, everyPeer); {
+	case errors.Is(err, errors.ErrUnsupported):
+		l.errs = append(l.errs, at.Errorf("protocol: a %s socket for datagrams cannot tell its peers apart, which namespace relay needs", at.Value))
+	case errors.As(err, &found):
+		l.errs = append(l.errs, found...)
+	case err != nil:
+		l.errs = append(l.errs, at.Errorf("protocol: namespace relay needs a child for each peer: %v", err))
+	}
+}
+
+// everyPeer is the gate of a relay: whoever sends gets a child. What bounds them is max_children of the listen.
+func everyPeer(*frio.Packet, []byte) ([]byte, frio.Verdict) { return nil, frio.GateChild }
+
+func setGate(io frio.IO, g frio.Gate) error {
+	gated, ok := io.(frio.Gated)
+	if !ok {
+		return errors.ErrUnsupported
+	}
+	return gated.SetGate(g)
+}
+
+// protocolOf is the pair that names the stack; a section that was parsed without mistakes has one.
+func protocolOf(cs *conf.Section) *conf.Pair {
+	for _, name := range []string{"protocol", "transport"} {
+		if p := cs.Pairs(name); len(p) > 0 {
+			return p[0]
+		}
+	}
+	return nil
+}
+
+// excuse notes which sub-sections of cs nobody read because err, found before, kept their reader from it: that they are
+// untaken is no mistake of their own.
+func (l *loader) excuse(cs *conf.Section, err error) {
+	var names []string
+	var found conf.Errors
+	errors.As(err, &found)
+	at := protocolOf(cs)
+	if at != nil {
+		names = strings.Split(at.Value, "+")
+	}
+	if at == nil || slices.ContainsFunc(found, func(e *conf.Error) bool { return e.Pos == at.ValuePos }) {
+		// Which methods are meant is not known.
+		names = append(names, frio.MethodNames()...)
+	}
+	names = append(names, "limit")
+	for _, sub := range cs.Sections("") {
+		if slices.Contains(names, sub.Name) {
+			l.excused = append(l.excused, sub)
+		}
+	}
+}
+
+// unknown is root.Unknown without what is excused.
+func (l *loader) unknown(root *conf.Section) conf.Errors {
+	return slices.DeleteFunc(root.Unknown(), func(e *conf.Error) bool {
+		return slices.ContainsFunc(l.excused, func(cs *conf.Section) bool { return cs.Pos == e.Pos })
+	})
+}

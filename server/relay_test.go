@@ -1,0 +1,422 @@
+package server
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/frio-io/frio"
+	"github.com/frio-io/frio/friotest"
+)
+
+// relayText is a relay from listens to port of loopback.
+func relayText(method string, port int, listens ...string) string {
+	return strings.Replace(serverText("relay", listens...), "namespace", "target = up\nnamespace", 1) + homeServer("up", method, port)
+}
+
+// pair is a client of a relay and the connection that the target got for it.
+type pair struct{ client, target *friotest.Probe }
+
+// relayed connects a client through the relay b to the target's listener.
+func relayed(b *bench, up *friotest.Probe) pair {
+	b.Helper()
+	c := b.dial(0)
+	far := b.AcceptFrom(up, nil)
+	far.Wish(nil, nil, nil)
+	return pair{c, far}
+}
+
+func TestRelayStream(t *testing.T) {
+	onBoth(t, func(t *testing.T, e *friotest.Env) {
+		up := upstream(e, "tcp")
+		b := start(e, relayText("tcp", int(e.Port(up)), tcpListen("a", "127.0.0.1", 0)))
+		for _, clientFirst := range []bool{true, false} {
+			p := relayed(b, up)
+			e.Send(p.client, []byte("to the target"))
+			e.Expect(p.target, []byte("to the target"))
+			e.Send(p.target, []byte("to the client"))
+			e.Expect(p.client, []byte("to the client"))
+			b.steady()
+
+			// One direction ends, the other goes on.
+			first, second := p.client, p.target
+			if !clientFirst {
+				first, second = second, first
+			}
+			e.Send(first, []byte("the last of the first"))
+			if err := first.CloseWrite(); err != nil {
+				t.Fatal(err)
+			}
+			e.Expect(second, []byte("the last of the first"))
+			if err := e.ExpectEnd(second); err != io.EOF {
+				t.Fatalf("the end is %v, want EOF", err)
+			}
+			e.Nothing(first)
+			e.Send(second, pattern(300_000))
+			if err := second.CloseWrite(); err != nil {
+				t.Fatal(err)
+			}
+			if got := collect(e, first); !bytes.Equal(got, pattern(300_000)) {
+				t.Errorf("got %d bytes after the half-close", len(got))
+			}
+			b.sessionsEnd()
+			b.steady()
+		}
+		if in, out := b.listenAt(0).counts.BytesIn.Load(), b.listenAt(0).counts.BytesOut.Load(); in+out != 2*(13+13+21+300_000) {
+			t.Errorf("counted %d in, %d out", in, out)
+		}
+		b.finish()
+	})
+}
+
+// A side that does not read holds up the other one, with one buffer for each direction.
+func TestRelayBackPressure(t *testing.T) {
+	onBoth(t, func(t *testing.T, e *friotest.Env) {
+		up := upstream(e, "tcp")
+		b := start(e, relayText("tcp", int(e.Port(up)), tcpListen("a", "127.0.0.1", 0)))
+		p := relayed(b, up)
+		sent := [2]int{fill(e, p.client), fill(e, p.target)}
+		if total := b.ctx.Total(); total.Buffers > 2 || total.Bytes > 256<<10 {
+			t.Errorf("a pair that does not read costs %d buffers, %d bytes", total.Buffers, total.Bytes)
+		}
+		events := e.Loop.Stats().Events
+		e.Spin(10)
+		if n := e.Loop.Stats().Events - events; n > 4 {
+			t.Errorf("%d events while nothing can be done", n)
+		}
+		for _, one := range []*friotest.Probe{p.client, p.target} {
+			if err := one.CloseWrite(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := collect(e, p.target); !bytes.Equal(got, pattern(sent[0])) {
+			t.Errorf("the target got %d bytes, want %d", len(got), sent[0])
+		}
+		if got := collect(e, p.client); !bytes.Equal(got, pattern(sent[1])) {
+			t.Errorf("the client got %d bytes, want %d", len(got), sent[1])
+		}
+		b.sessionsEnd()
+		b.steady()
+		b.finish()
+	})
+}
+
+// Nobody listens at the target: the client's connection is closed, and the log says why.
+func TestRelayRefused(t *testing.T) {
+	onBoth(t, func(t *testing.T, e *friotest.Env) {
+		up := upstream(e, "tcp")
+		port := int(e.Port(up))
+		up.Close()
+		b := start(e, relayText("tcp", port, tcpListen("a", "127.0.0.1", 0)))
+		c := b.dial(0)
+		if err := e.ExpectEnd(c); err != io.EOF {
+			t.Errorf("the end is %v, want EOF", err)
+		}
+		b.sessionsEnd()
+		if n := b.listenAt(0).counts.Faults[FaultConnect].Load(); n != 1 {
+			t.Errorf("counted %d failed connects", n)
+		}
+		log := b.log.String()
+		if want := fmt.Sprintf("connect tcp 127.0.0.1:%d: ", port); !strings.Contains(log, want) || !strings.Contains(log, "connection refused") {
+			t.Errorf("the log does not say %q and why:\n%s", want, log)
+		}
+		b.finish()
+	})
+}
+
+// What one side sent before it was lost reaches the other, which is then closed.
+func TestRelayLost(t *testing.T) {
+	onBoth(t, func(t *testing.T, e *friotest.Env) {
+		up := upstream(e, "tcp")
+		b := start(e, relayText("tcp", int(e.Port(up)), tcpListen("a", "127.0.0.1", 0)))
+		p := relayed(b, up)
+		sent := fill(e, p.target) // the client does not read; the relay holds some of it
+		n := &b.listenAt(0).counts
+		e.Send(p.client, []byte("never read by the target"))
+		e.Until("it is at the target", func() bool { return n.BytesIn.Load() == 24 })
+		e.Spin(20)
+		p.target.Ctx.Free() // with unread bytes: the kernel resets
+		e.Spin(20)
+		got, end := collectAny(e, p.client)
+		// What was still in the target's own socket is lost with it; what is there must be the beginning, without a gap.
+		if len(got) == 0 || len(got) > sent || !bytes.Equal(got, pattern(sent)[:len(got)]) {
+			t.Errorf("got %d of %d bytes, or others than were sent", len(got), sent)
+		}
+		if end != io.EOF {
+			t.Errorf("the end is %v, want EOF", end)
+		}
+		b.sessionsEnd()
+		if n.Faults[FaultReset].Load() == 0 {
+			t.Error("the reset was not counted")
+		}
+		b.finish()
+	})
+}
+
+func collectAny(e *friotest.Env, c *friotest.Probe) (got []byte, end error) {
+	e.Helper()
+	buf := make([]byte, 100_000)
+	e.Until("an end", func() bool {
+		var n int
+		n, end = c.Read(buf)
+		got = append(got, buf[:n]...)
+		return end != nil && end != frio.ErrAgain
+	})
+	return got, end
+}
+
+// A client that has ended its side and waits for a target that says nothing is ended by its limit, though nothing is wished of it.
+func TestRelayWatches(t *testing.T) {
+	e := friotest.NewEnv(t, true, 1)
+	up := upstream(e, "tcp")
+	b := start(e, relayText("tcp", int(e.Port(up)), tcpListen("a", "127.0.0.1", 0, "limit {\nidle_timeout = 30s\n}")))
+	p := relayed(b, up)
+	if err := p.client.CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	e.Pass(29 * time.Second)
+	if b.Sessions() != 1 {
+		t.Error("the session ended before its time")
+	}
+	e.Pass(3 * time.Second)
+	if b.Sessions() != 0 {
+		t.Error("the session outlives its limit")
+	}
+	if err := e.ExpectEnd(p.target); err != io.EOF {
+		t.Errorf("the target's end is %v", err)
+	}
+	if n := b.listenAt(0).counts.Faults[FaultTimeout].Load(); n != 1 {
+		t.Errorf("counted %d time-outs", n)
+	}
+	b.finish()
+}
+
+// An idle pair costs two connections and no event.
+func TestRelayIdle(t *testing.T) {
+	e := friotest.NewEnv(t, true, 1)
+	up := upstream(e, "tcp")
+	b := start(e, relayText("tcp", int(e.Port(up)), tcpListen("a", "127.0.0.1", 0)))
+	p := relayed(b, up)
+	e.Pass(time.Second)
+	before := e.Loop.Stats()
+	e.Pass(24 * time.Hour)
+	if after := e.Loop.Stats(); after.Events != before.Events || after.Timers != before.Timers {
+		t.Errorf("an idle day cost %d events and %d timers", after.Events-before.Events, after.Timers-before.Timers)
+	}
+	b.steady()
+	e.Send(p.client, []byte("hello"))
+	e.Expect(p.target, []byte("hello"))
+	b.finish()
+}
+
+// Each peer of a relay over datagrams has a session, whose answers reach nobody else.
+func TestRelayDatagrams(t *testing.T) {
+	onBoth(t, func(t *testing.T, e *friotest.Env) {
+		up := upstream(e, "udp")
+		b := start(e, relayText("udp", int(e.Port(up)), udpListen("a", "127.0.0.1", 0)))
+		clients := []*friotest.Probe{b.dial(0), b.dial(0), b.dial(0)}
+		packets := make([]frio.Packet, 1)
+		for round := range 3 {
+			for i, c := range clients {
+				e.Send(c, fmt.Appendf(nil, "client %d round %d", i, round))
+			}
+			for range clients {
+				var got int
+				e.Until("a datagram at the target", func() bool {
+					packets[0] = frio.Packet{Data: make([]byte, 0, 100)}
+					n, err := up.IO.(frio.PacketIO).ReadPackets(packets)
+					if err != nil && err != frio.ErrAgain {
+						t.Fatal(err)
+					}
+					got = n
+					return n > 0
+				})
+				packets[0].Data = append([]byte("answer to "), packets[0].Data...)
+				if n, err := up.IO.(frio.PacketIO).WritePackets(packets[:got]); n != 1 || err != nil {
+					t.Fatal(n, err)
+				}
+			}
+			for i, c := range clients {
+				e.Expect(c, fmt.Appendf(nil, "answer to client %d round %d", i, round))
+			}
+		}
+		for _, c := range clients {
+			e.Nothing(c)
+		}
+		n := &b.listenAt(0).counts
+		if n.Sessions.Load() != 3 || n.DatagramsIn.Load() != 9 || n.DatagramsOut.Load() != 9 || n.Dropped.Load() != 0 {
+			t.Errorf("%d sessions, %d in, %d out, %d dropped", n.Sessions.Load(), n.DatagramsIn.Load(), n.DatagramsOut.Load(), n.Dropped.Load())
+		}
+		b.finish()
+	})
+}
+
+// A session of datagrams ends after its time without any, 60 s where the listen does not say.
+func TestRelayDatagramsIdle(t *testing.T) {
+	for _, tt := range []struct {
+		name, limit string
+		alive, gone time.Duration
+	}{
+		{"default", "", 59 * time.Second, 61 * time.Second},
+		{"given", "limit {\nidle_timeout = 5s\n}", 4 * time.Second, 6 * time.Second},
+		{"never", "limit {\nidle_timeout = never\n}", 24 * time.Hour, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			e := friotest.NewEnv(t, true, 1)
+			up := upstream(e, "udp")
+			b := start(e, relayText("udp", int(e.Port(up)), udpListen("a", "127.0.0.1", 0, tt.limit)))
+			c := b.dial(0)
+			for range 2 {
+				e.Send(c, []byte("hello"))
+				e.Expect(up, []byte("hello"))
+				e.Pass(tt.alive)
+				if n := b.Sessions(); n != 1 {
+					t.Fatalf("%d sessions after %v", n, tt.alive)
+				}
+			}
+			if tt.gone > 0 {
+				e.Pass(tt.gone - tt.alive)
+				if n := b.Sessions(); n != 0 {
+					t.Errorf("%d sessions after %v", n, tt.gone)
+				}
+			}
+			b.finish()
+		})
+	}
+}
+
+// echoOver sends packets from a client of b's listen and returns what comes back.
+func echoOver(b *bench, c *friotest.Probe, sizes ...int) (got []int) {
+	b.Helper()
+	client := c.IO.(frio.PacketIO)
+	var packets []frio.Packet
+	for _, n := range sizes {
+		packets = append(packets, frio.Packet{Data: pattern(n)})
+	}
+	if n, err := client.WritePackets(packets); n != len(packets) || err != nil {
+		b.Fatalf("sent %d of %d: %v", n, len(packets), err)
+	}
+	in := []frio.Packet{{Data: make([]byte, 0, packetMax)}}
+	b.Until("all datagrams are back", func() bool {
+		n, err := client.ReadPackets(in)
+		if err != nil && err != frio.ErrAgain {
+			b.Fatal(err)
+		}
+		if n == 1 {
+			if in[0].Err != nil || !bytes.Equal(in[0].Data, pattern(len(in[0].Data))) {
+				b.Errorf("a datagram of %d bytes came back changed (%v)", len(in[0].Data), in[0].Err)
+			}
+			got = append(got, len(in[0].Data))
+		}
+		return len(got) == len(sizes)
+	})
+	return got
+}
+
+// Datagrams come back one for one, also empty ones and the largest, from a listener with and without children.
+func TestEchoDatagrams(t *testing.T) {
+	for _, children := range []string{"none", "demux"} {
+		t.Run(children, func(t *testing.T) {
+			onBoth(t, func(t *testing.T, e *friotest.Env) {
+				listen := strings.Replace(udpListen("a", "127.0.0.1", 0), "port", "children = "+children+"\nport", 1)
+				b := start(e, echoText(listen))
+				c := b.dial(0)
+				sizes := []int{1, 0, 1200, 65_507, 0, 5}
+				if got := echoOver(b, c, sizes...); !equal(got, sizes) {
+					t.Errorf("came back %v, sent %v", got, sizes)
+				}
+				want := 0
+				if children == "demux" {
+					want = 1
+				}
+				if n := b.Sessions(); n != want {
+					t.Errorf("%d sessions, want %d", n, want)
+				}
+				b.steady()
+				b.finish()
+			})
+		})
+	}
+}
+
+func equal(a, b []int) bool { return fmt.Sprint(a) == fmt.Sprint(b) }
+
+// A datagram that cannot be answered costs itself only, whatever the reason.
+func TestEchoUnanswerable(t *testing.T) {
+	for _, tt := range []struct {
+		name            string
+		err             error
+		failed, dropped uint64
+	}{
+		{"error", &frio.PacketError{Op: "write", Err: errors.New("not permitted")}, 1, 0},
+		{"too long", &frio.PacketError{Op: "write", Err: frio.ErrTooLong}, 1, 0},
+		{"no room", frio.ErrAgain, 0, 1},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			e := friotest.NewEnv(t, true, 1)
+			b := start(e, echoText(udpListen("a", "127.0.0.1", 0)))
+			c := b.dial(0)
+			e.Send(c, []byte("one"))
+			e.Expect(c, []byte("one"))
+			near := &b.listenAt(0).ports[0].near
+			near.packets = &refusing{near.packets, tt.err}
+			e.Send(c, []byte("three"))
+			e.Send(c, []byte("two"))
+			e.Expect(c, []byte("three"))
+			e.Nothing(c)
+			n := &b.listenAt(0).counts
+			failed := n.Faults[FaultDatagram].Load() + n.Faults[FaultTooLong].Load()
+			if failed != tt.failed || n.Dropped.Load() != tt.dropped || n.DatagramsOut.Load() != 2 {
+				t.Errorf("counted %d failed, %d dropped, %d sent", failed, n.Dropped.Load(), n.DatagramsOut.Load())
+			}
+			b.finish()
+		})
+	}
+}
+
+// refusing is a PacketIO that cannot send the datagram "two".
+type refusing struct {
+	frio.PacketIO
+	err error
+}
+
+func (r *refusing) WritePackets(packets []frio.Packet) (int, error) {
+	for i := range packets {
+		if string(packets[i].Data) != "two" {
+			continue
+		}
+		if i > 0 {
+			return r.PacketIO.WritePackets(packets[:i])
+		}
+		return 0, r.err
+	}
+	return r.PacketIO.WritePackets(packets)
+}
+
+// One listen with two sockets serves both.
+func TestEchoShards(t *testing.T) {
+	for _, method := range []string{"tcp", "udp"} {
+		t.Run(method, func(t *testing.T) {
+			e := friotest.NewEnv(t, true, 1)
+			b := start(e, echoText(strings.Replace(inetListen(method, "a", "127.0.0.1", 7007), "port", "ipv6addr = ::1\nport", 1)))
+			for _, addr := range []string{"127.0.0.1", "::1"} {
+				c := e.ParseText(nil, "client", strings.Replace(homeServer("client", method, 7007), "127.0.0.1", addr, 1))
+				c.Wish(nil, nil, nil)
+				if err := c.Connect(); err != nil && err != frio.ErrAgain {
+					t.Fatal(err)
+				}
+				e.Until("the client is connected", func() bool { return e.Step(c) })
+				e.Send(c, []byte("hello "+addr))
+				e.Expect(c, []byte("hello "+addr))
+			}
+			if n := b.listenAt(0).counts.BytesOut.Load(); n != uint64(len("hello 127.0.0.1hello ::1")) {
+				t.Errorf("counted %d bytes", n)
+			}
+			b.finish()
+		})
+	}
+}

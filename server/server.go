@@ -1,0 +1,206 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/frio-io/frio"
+	"github.com/frio-io/frio/conf"
+	"github.com/frio-io/frio/event"
+	"github.com/frio-io/frio/sock"
+	"github.com/frio-io/frio/talloc"
+)
+
+const (
+	// drainQuiet is how long a session must have moved nothing before a stopping server ends it: long enough that an answer
+	// under way arrives, short against what a service manager waits.
+	drainQuiet = time.Second
+	// drainTick is how often a stopping server looks.
+	drainTick = 100 * time.Millisecond
+	// DefaultDrain is how long a stopping server waits for its sessions.
+	DefaultDrain = 5 * time.Second
+)
+
+// errStopped is why a session ends that a stopping server could not wait for.
+var errStopped = errors.New("the server stops")
+
+// Options of a Server; the zero value is the default of each.
+type Options struct {
+	Logger *slog.Logger  // default: silence. An event is a line of level Debug, what an operator should see a Warn
+	Drain  time.Duration // how long Stop waits for sessions, default DefaultDrain
+}
+
+func (o Options) withDefaults() Options {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Drain == 0 {
+		o.Drain = DefaultDrain
+	}
+	return o
+}
+
+// Server is the objects of one configuration.
+//
+//	loaded -> open -> draining -> closed
+//	loaded, open -> closed (Close)
+type Server struct {
+	ctx      talloc.Context
+	opt      Options
+	kernel   sock.Kernel
+	services []*service
+	targets  []*target
+	lane     *lane
+	drain    event.Timer
+	deadline time.Time // of draining; zero: not draining
+	drained  func()
+	closed   bool
+}
+
+// service is one `server NAME { }`.
+type service struct {
+	server  *Server
+	name    string
+	space   space
+	target  *target // of a relay
+	listens []*listen
+}
+
+// target is one `home_server NAME { }`.
+type target struct {
+	name string
+	io   frio.IO // as parsed first: for its kind and Debug, never connected
+	mu   sync.Mutex
+	cs   *conf.Section // guarded by mu: each connection is parsed from it
+}
+
+// dial makes a connection to the target, not connected yet, with memory of ctx. Thread: any.
+func (t *target) dial(ctx *talloc.Context) (frio.IO, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return frio.ParseClient(ctx, t.cs)
+}
+
+// Open opens all listeners, or none, and serves them on loop. The error is that of the first that could not be opened. loop must run
+// on the Kernel of the context that the Server was loaded into.
+func (s *Server) Open(loop *event.Loop) error {
+	if s.lane != nil || s.closed {
+		return errors.New("open server: it was opened already")
+	}
+	s.lane = newLane(loop)
+	s.drain.Init((*drainer)(s))
+	for _, l := range s.all() {
+		err := l.open(s.lane)
+		if err != nil {
+			s.Close()
+			return err
+		}
+	}
+	return nil
+}
+
+// all returns all listens.
+func (s *Server) all() []*listen {
+	var list []*listen
+	for _, v := range s.services {
+		list = append(list, v.listens...)
+	}
+	return list
+}
+
+// Stop has the loop drain: nobody is accepted any more, sessions go on until they are quiet for a second or Options.Drain
+// has passed, then everything is closed and done, if it is not nil, is called on the loop. An error means that the loop could not be
+// told. Thread: any, after Open.
+func (s *Server) Stop(done func()) error {
+	return s.lane.loop.Post(func() { s.stop(done) })
+}
+
+func (s *Server) stop(done func()) {
+	if s.closed || !s.deadline.IsZero() {
+		return
+	}
+	s.drained = done
+	s.deadline = s.lane.loop.Now().Add(s.opt.Drain)
+	for _, l := range s.all() {
+		l.refuse()
+	}
+	s.step(s.lane.loop.Now())
+}
+
+// drainer is the Server as its timer sees it.
+type drainer Server
+
+func (d *drainer) Expire(now time.Time) { (*Server)(d).step(now) }
+func (d *drainer) Describe() string     { return "draining server" }
+
+// step ends the sessions that are quiet, and all when the time is up.
+func (s *Server) step(now time.Time) {
+	late := !now.Before(s.deadline)
+	left := 0
+	for _, l := range s.all() {
+		left += l.drain(now, late)
+	}
+	if left > 0 {
+		s.drain.Set(s.lane.loop, now.Add(drainTick))
+		return
+	}
+	s.Close()
+	if s.drained != nil {
+		s.drained()
+	}
+}
+
+// Close closes everything at once, in order: what was written goes on being delivered by the loop. Twice is fine. The memory
+// is freed.
+func (s *Server) Close() {
+	if s.closed {
+		return
+	}
+	s.closed = true
+	if s.lane != nil {
+		s.drain.Stop()
+	}
+	for _, l := range s.all() {
+		l.close()
+	}
+	s.ctx.Free()
+}
+
+// Sessions is how many sessions are under way.
+func (s *Server) Sessions() int {
+	count := 0
+	for _, l := range s.all() {
+		count += int(l.counts.Open.Load())
+	}
+	return count
+}
+
+// Debug writes everything about the server, nested.
+func (s *Server) Debug(w io.Writer) {
+	for _, v := range s.services {
+		fmt.Fprintf(w, "server %s\n", v.name)
+		in := frio.Indent(w)
+		fmt.Fprintf(in, "namespace %v", v.space)
+		if v.target != nil {
+			fmt.Fprintf(in, ", target %s", v.target.name)
+		}
+		fmt.Fprintln(in)
+		for _, l := range v.listens {
+			l.debug(in)
+		}
+	}
+	for _, t := range s.targets {
+		fmt.Fprintf(w, "home_server %s\n", t.name)
+		t.io.Debug(frio.Indent(w))
+	}
+}
+
+// trace logs the line of an event, if somebody wants it.
+func trace(log *slog.Logger, msg string, attrs ...slog.Attr) {
+	log.LogAttrs(context.Background(), slog.LevelDebug, msg, attrs...)
+}

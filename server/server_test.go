@@ -1,0 +1,424 @@
+package server
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/frio-io/frio"
+	"github.com/frio-io/frio/event"
+	"github.com/frio-io/frio/friotest"
+	"github.com/frio-io/frio/talloc"
+)
+
+// bench is a server on an environment's first loop, with its log.
+type bench struct {
+	*friotest.Env
+	*Server
+	log bytes.Buffer
+}
+
+// onBoth runs a test on the system's kernel and on the simulated one.
+func onBoth(t *testing.T, run func(*testing.T, *friotest.Env)) {
+	t.Run("system", func(t *testing.T) { run(t, friotest.NewEnv(t, false, 1)) })
+	t.Run("sim", func(t *testing.T) { run(t, friotest.NewEnv(t, true, 1)) })
+}
+
+// ready makes the server of text without opening it.
+func ready(e *friotest.Env, text string) *bench {
+	e.Helper()
+	b := &bench{Env: e}
+	logger := slog.New(slog.NewTextHandler(&b.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	s, err := LoadString(e.Root, "test.conf", text, Options{Logger: logger})
+	if err != nil {
+		e.Fatal(err)
+	}
+	b.Server = s
+	e.Cleanup(s.Close)
+	return b
+}
+
+func start(e *friotest.Env, text string) *bench {
+	e.Helper()
+	b := ready(e, text)
+	if err := b.Open(e.Loop); err != nil {
+		e.Fatal(err)
+	}
+	return b
+}
+
+// finish closes the server and what the test opened, and looks for what is left.
+func (b *bench) finish() {
+	b.Helper()
+	b.Server.Close()
+	b.Env.Finish()
+}
+
+func (b *bench) listenAt(i int) *listen { return b.all()[i] }
+
+// port is the one that listen i really has.
+func (b *bench) port(i int) int {
+	return int(b.listenAt(i).io.(frio.Addresser).LocalAddr().Port())
+}
+
+// dial connects a client to listen i, and makes it known to the loop.
+func (b *bench) dial(i int) *friotest.Probe {
+	b.Helper()
+	stack, _, _ := strings.Cut(b.listenAt(i).io.Describe(), " ")
+	c := b.ParseText(nil, "client", homeServer("client", stack, b.port(i)))
+	c.Wish(nil, nil, nil)
+	if err := c.Connect(); err != nil && err != frio.ErrAgain {
+		b.Fatalf("connect: %v", err)
+	}
+	b.Until("the client is connected", func() bool { return b.Step(c) })
+	return c
+}
+
+// upstream is a listener of the test's own, for relays.
+func upstream(e *friotest.Env, method string) *friotest.Probe {
+	e.Helper()
+	up := e.ParseText(nil, "upstream", inetListen(method, "up", "127.0.0.1", 0))
+	if err := up.Open(); err != nil {
+		e.Fatal(err)
+	}
+	up.Wish(nil, nil, nil)
+	return up
+}
+
+func (b *bench) sessionsEnd() {
+	b.Helper()
+	b.Until("no session is left", func() bool { return b.Sessions() == 0 })
+}
+
+// steady fails unless the sessions hold no buffers.
+func (b *bench) steady() {
+	b.Helper()
+	if n := b.ctx.Total().Buffers; n != 0 {
+		b.Errorf("%d buffers are held", n)
+	}
+}
+
+func TestEchoStream(t *testing.T) {
+	onBoth(t, func(t *testing.T, e *friotest.Env) {
+		b := start(e, echoText(tcpListen("a", "127.0.0.1", 0)))
+		c := b.dial(0)
+		for _, text := range []string{"a", "hello\n", strings.Repeat("0123456789abcdef", 20_000)} {
+			e.Send(c, []byte(text))
+			e.Expect(c, []byte(text))
+			b.steady()
+		}
+		e.Send(c, []byte("the tail"))
+		if err := c.CloseWrite(); err != nil {
+			t.Fatal(err)
+		}
+		e.Expect(c, []byte("the tail"))
+		if err := e.ExpectEnd(c); err != io.EOF {
+			t.Errorf("the end is %v, want EOF", err)
+		}
+		b.sessionsEnd()
+		n := &b.listenAt(0).counts
+		want := uint64(1 + 6 + 320_000 + 8)
+		if in, out := n.BytesIn.Load(), n.BytesOut.Load(); in != want || out != want || n.Sessions.Load() != 1 {
+			t.Errorf("counted %d in, %d out, %d sessions; want %d each way, 1", in, out, n.Sessions.Load(), want)
+		}
+		for _, line := range []string{"msg=open", "msg=accept", "msg=close", "reason=end", "listen=one.a", "out=320015"} {
+			if !strings.Contains(b.log.String(), line) {
+				t.Errorf("the log has no %s:\n%s", line, b.log.String())
+			}
+		}
+		b.finish()
+	})
+}
+
+// A client that does not read is not read from, and costs one buffer.
+func TestEchoBackPressure(t *testing.T) {
+	onBoth(t, func(t *testing.T, e *friotest.Env) {
+		b := start(e, echoText(tcpListen("a", "127.0.0.1", 0)))
+		c := b.dial(0)
+		sent := fill(e, c)
+		if total := b.ctx.Total(); total.Buffers > 1 || total.Bytes > 128<<10 {
+			t.Errorf("a peer that does not read costs %d buffers, %d bytes", total.Buffers, total.Bytes)
+		}
+		turns, reads := e.Loop.Stats().Events, b.listenAt(0).counts.BytesIn.Load()
+		e.Spin(10)
+		if n := e.Loop.Stats().Events - turns; n > 2 {
+			t.Errorf("%d events while nothing can be done", n)
+		}
+		if n := b.listenAt(0).counts.BytesIn.Load(); n != reads {
+			t.Errorf("read %d bytes that cannot be sent", n-reads)
+		}
+		if err := c.CloseWrite(); err != nil {
+			t.Fatal(err)
+		}
+		if got := collect(e, c); !bytes.Equal(got, pattern(sent)) {
+			t.Errorf("got %d bytes back, want the %d sent", len(got), sent)
+		}
+		b.sessionsEnd()
+		b.steady()
+		b.finish()
+	})
+}
+
+// pattern is n bytes, at most 16 MiB, that show a loss or a repeat. They are not to be changed.
+func pattern(n int) []byte { return allPattern()[:n] }
+
+var allPattern = sync.OnceValue(func() []byte {
+	p := make([]byte, 16<<20)
+	for i := range p {
+		p[i] = byte(i ^ i>>8 ^ i>>16)
+	}
+	return p
+})
+
+// fill writes until nothing is taken for 200 turns, and returns how much was.
+func fill(e *friotest.Env, c *friotest.Probe) (sent int) {
+	e.Helper()
+	all := allPattern()
+	for stuck := 0; stuck < 200 && sent < len(all); {
+		n, err := c.Write(all[sent:min(sent+100_000, len(all))])
+		if err != nil && err != frio.ErrAgain {
+			e.Fatal(err)
+		}
+		sent += n
+		if stuck++; n > 0 {
+			stuck = 0
+		}
+		e.Spin(1)
+	}
+	if sent == len(all) {
+		e.Fatal("no back-pressure in 16 MiB")
+	}
+	return sent
+}
+
+// collect reads to the end, which must be in order.
+func collect(e *friotest.Env, c *friotest.Probe) (got []byte) {
+	e.Helper()
+	buf := make([]byte, 100_000)
+	e.Until("the end", func() bool {
+		n, err := c.Read(buf)
+		got = append(got, buf[:n]...)
+		if err != nil && err != frio.ErrAgain && err != io.EOF {
+			e.Fatalf("after %d bytes: %v", len(got), err)
+		}
+		return err == io.EOF
+	})
+	return got
+}
+
+func TestDiscard(t *testing.T) {
+	onBoth(t, func(t *testing.T, e *friotest.Env) {
+		b := start(e, serverText("discard", tcpListen("a", "127.0.0.1", 0), udpListen("b", "127.0.0.1", 0)))
+		c, d := b.dial(0), b.dial(1)
+		e.Send(c, pattern(1_000_000))
+		e.Send(d, []byte("a datagram"))
+		n := &b.listenAt(0).counts
+		e.Until("all is read", func() bool {
+			return n.BytesIn.Load() == 1_000_000 && b.listenAt(1).counts.DatagramsIn.Load() == 1
+		})
+		e.Nothing(c)
+		e.Nothing(d)
+		if err := c.CloseWrite(); err != nil {
+			t.Fatal(err)
+		}
+		if err := e.ExpectEnd(c); err != io.EOF {
+			t.Errorf("the end is %v, want EOF", err)
+		}
+		b.finish()
+	})
+}
+
+func TestSessionsThousand(t *testing.T) {
+	e := friotest.NewEnv(t, true, 7)
+	b := start(e, echoText(tcpListen("a", "127.0.0.1", 0)))
+	var clients []*friotest.Probe
+	for range 1000 {
+		clients = append(clients, b.dial(0))
+	}
+	for i, c := range clients {
+		e.Send(c, fmt.Appendf(nil, "client %d", i))
+	}
+	for i, c := range clients {
+		e.Expect(c, fmt.Appendf(nil, "client %d", i))
+	}
+	if n := b.Sessions(); n != 1000 {
+		t.Errorf("%d sessions", n)
+	}
+	b.steady()
+	for i, c := range clients {
+		if i%2 == 0 {
+			c.Close()
+		} else if err := c.CloseWrite(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b.sessionsEnd()
+	b.finish()
+}
+
+// Nothing on the way of an echo allocates.
+func TestEchoAllocs(t *testing.T) {
+	for _, tt := range []struct{ name, listen string }{
+		{"tcp", tcpListen("a", "127.0.0.1", 0)},
+		{"udp", udpListen("a", "127.0.0.1", 0)},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			e := friotest.NewEnv(t, false, 1)
+			b := start(e, echoText(tt.listen))
+			c := b.dial(0).IO
+			p, buf := []byte("0123456789abcdef"), make([]byte, 64)
+			round := func() {
+				if _, err := c.Write(p); err != nil {
+					t.Fatal(err)
+				}
+				for {
+					if err := e.Loop.Turn(time.Second); err != nil {
+						t.Fatal(err)
+					}
+					if _, err := c.Read(buf); err == nil {
+						return
+					}
+				}
+			}
+			round()
+			if n := testing.AllocsPerRun(200, round); n > 0 {
+				t.Errorf("%v allocations for an echo", n)
+			}
+			b.finish()
+		})
+	}
+}
+
+// Either all listeners are opened or none.
+func TestOpenAllOrNone(t *testing.T) {
+	e := friotest.NewEnv(t, false, 1)
+	taken := upstream(e, "tcp")
+	b := ready(e, echoText(tcpListen("a", "127.0.0.1", 0), tcpListen("b", "127.0.0.1", int(e.Port(taken)))))
+	first := b.listenAt(0).io
+	err := b.Open(e.Loop)
+	want := fmt.Sprintf("open tcp 127.0.0.1:%d: bind: address already in use", e.Port(taken))
+	if err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+	if s := first.(frio.Stater).State(); s != frio.StateClosed {
+		t.Errorf("the first listener is %v", s)
+	}
+	b.finish()
+}
+
+// A stopping server accepts nobody, lets sessions end, and ends those that are quiet.
+func TestStop(t *testing.T) {
+	e := friotest.NewEnv(t, true, 1)
+	b := start(e, echoText(tcpListen("a", "127.0.0.1", 0), udpListen("b", "127.0.0.1", 0)))
+	quiet, busy := b.dial(0), b.dial(0)
+	e.Send(quiet, []byte("before"))
+	e.Expect(quiet, []byte("before"))
+	began, done := e.Kernel.Now(), false
+	if err := b.Stop(func() { done = true }); err != nil {
+		t.Fatal(err)
+	}
+	for range 8 {
+		e.Pass(500 * time.Millisecond)
+		e.Send(busy, []byte("still here"))
+		e.Expect(busy, []byte("still here"))
+	}
+	if err := e.ExpectEnd(quiet); err != io.EOF {
+		t.Errorf("the quiet session ended with %v", err)
+	}
+	if done || b.Sessions() != 1 {
+		t.Errorf("done %v, %d sessions, want the busy one", done, b.Sessions())
+	}
+	e.Until("it has stopped", func() bool { return done })
+	if after := e.Kernel.Now().Sub(began); after > DefaultDrain+2*drainTick {
+		t.Errorf("stopped after %v", after)
+	}
+	if err := e.ExpectEnd(busy); err != io.EOF {
+		t.Errorf("the busy session ended with %v", err)
+	}
+	b.finish()
+}
+
+// An answer that is under way when the server stops arrives.
+func TestStopDelivers(t *testing.T) {
+	e := friotest.NewEnv(t, true, 1)
+	b := start(e, echoText(tcpListen("a", "127.0.0.1", 0)))
+	c := b.dial(0)
+	sent := fill(e, c)
+	done := false
+	if err := b.Stop(func() { done = true }); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	if got := collect(e, c); !bytes.Equal(got, pattern(sent)) {
+		t.Errorf("got %d bytes back, want the %d sent", len(got), sent)
+	}
+	e.Until("it has stopped", func() bool { return done })
+	b.finish()
+}
+
+// sick is a listener whose Accept fails.
+type sick struct {
+	frio.IO
+	accepts int
+	read    func()
+}
+
+func (s *sick) Accept(*talloc.Context) (frio.IO, error) {
+	s.accepts++
+	return nil, errors.New("accept: out of order")
+}
+
+func (s *sick) Event(_ *event.Loop, read, _ func()) error {
+	s.read = read
+	return nil
+}
+
+// A listener whose accept fails is asked again, once a second, and the log says it.
+func TestAcceptFails(t *testing.T) {
+	e := friotest.NewEnv(t, true, 1)
+	b := start(e, echoText(tcpListen("a", "127.0.0.1", 0)))
+	p := b.listenAt(0).ports[0]
+	s := &sick{IO: p.io, read: p.accept}
+	p.io = s
+	for range 10 {
+		for i := 0; s.read != nil && i < 100; i++ {
+			s.read()
+		}
+		e.Pass(time.Second)
+	}
+	if s.accepts < 9 || s.accepts > 11 {
+		t.Errorf("%d calls of accept in ten seconds", s.accepts)
+	}
+	if n := b.listenAt(0).counts.Faults[FaultAccept].Load(); n != uint64(s.accepts) {
+		t.Errorf("counted %d of %d", n, s.accepts)
+	}
+	if !strings.Contains(b.log.String(), "out of order") {
+		t.Errorf("the log says nothing:\n%s", b.log.String())
+	}
+	p.io = s.IO
+	p.timer.Stop()
+	b.finish()
+}
+
+// What peers cause is logged once a second, with the count of what was left out.
+func TestWarner(t *testing.T) {
+	var out bytes.Buffer
+	log, now := slog.New(slog.NewTextHandler(&out, nil)), time.Unix(1, 0)
+	var w warner
+	for range 10 {
+		w.warn(log, now, "accept")
+	}
+	now = now.Add(warnInterval)
+	w.warn(log, now, "accept")
+	if got := strings.Count(out.String(), "msg=accept"); got != 2 || !strings.Contains(out.String(), "left_out=9") {
+		t.Errorf("%d lines:\n%s", got, out.String())
+	}
+}
