@@ -1,0 +1,35 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/frio-io/frio/server"
+	"github.com/frio-io/frio/talloc"
+)
+
+const checkUsage = `usage: frio check FILE
+
+Reads FILE and what it includes, and prints what each listen and home_server comes to; nothing is opened. What is wrong
+is on standard error, a line for each mistake: file:line:column: message. Exit code 0, or 2 if something is wrong.
+`
+
+func check(args []string, std streams) int {
+	fs := flags("check", checkUsage, std)
+	rest, code, ok := parse(fs, args, std)
+	if !ok {
+		return code
+	}
+	if len(rest) != 1 {
+		return misuse(fs, std, "it takes one FILE, not %d", len(rest))
+	}
+	root := talloc.Root("check")
+	defer root.Free()
+	s, err := server.LoadFile(root, rest[0], server.Options{})
+	if err != nil {
+		fmt.Fprintln(std.err, err)
+		return exitUsage
+	}
+	s.Debug(std.out)
+	s.Close()
+	return exitDone
+}

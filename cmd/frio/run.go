@@ -1,0 +1,179 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/frio-io/frio/event"
+	"github.com/frio-io/frio/server"
+	"github.com/frio-io/frio/sock"
+	"github.com/frio-io/frio/talloc"
+)
+
+const runUsage = `usage: frio run [-X] [FILE]
+
+Runs the servers of FILE until SIGTERM or SIGINT, which let sessions end in order for a few seconds; a second one ends
+at once. When every listener is open it prints "ready" on standard output, and tells systemd. The log is on standard error.
+Without FILE it echoes on udp and tcp port 7007 of loopback.
+`
+
+// builtin is what runs without a file.
+const builtin = `server echo {
+	namespace = echo
+	listen tcp {
+		protocol = tcp
+		tcp {
+			ipaddr = 127.0.0.1
+			port = 7007
+		}
+	}
+	listen udp {
+		protocol = udp
+		udp {
+			ipaddr = 127.0.0.1
+			port = 7007
+		}
+	}
+}
+`
+
+const builtinHint = `frio echoes on tcp and udp port 7007 of loopback. Try, in another terminal:
+
+	echo hello | frio cat tcp 127.0.0.1:7007
+	echo hello | frio cat udp 127.0.0.1:7007
+
+`
+
+func run(args []string, std streams) int {
+	fs := flags("run", runUsage, std)
+	debug := fs.Bool("X", false, "print the configuration and a line for each event on standard error")
+	rest, code, ok := parse(fs, args, std)
+	if !ok {
+		return code
+	}
+	if len(rest) > 1 {
+		return misuse(fs, std, "it takes one FILE, not %d", len(rest))
+	}
+	// From here on a signal is not lost, whenever it comes.
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
+	defer signal.Stop(signals)
+
+	d := &daemon{std: std, log: logger(std.err, *debug), debug: *debug, signals: signals}
+	root := talloc.Root("main")
+	defer root.Free()
+	return d.run(root, rest)
+}
+
+// logger writes lines of text; with debug also what happens, and without the time, to be read by a person.
+func logger(w io.Writer, debug bool) *slog.Logger {
+	opt := &slog.HandlerOptions{}
+	if debug {
+		opt.Level = slog.LevelDebug
+		opt.ReplaceAttr = func(groups []string, a slog.Attr) slog.Attr {
+			if len(groups) == 0 && (a.Key == slog.TimeKey || a.Key == slog.LevelKey && a.Value.Any() == slog.LevelDebug) {
+				return slog.Attr{}
+			}
+			return a
+		}
+	}
+	return slog.New(slog.NewTextHandler(w, opt))
+}
+
+// daemon is one run of the program.
+type daemon struct {
+	std     streams
+	log     *slog.Logger
+	debug   bool
+	signals chan os.Signal
+}
+
+func (d *daemon) run(root *talloc.Context, file []string) int {
+	s, err := d.load(root, file)
+	if err != nil {
+		fmt.Fprintln(d.std.err, err)
+		return exitUsage
+	}
+	if d.debug {
+		s.Debug(d.std.err)
+	}
+	loop, err := event.New(root, sock.System, event.Config{Name: "main", OnError: func(err error) { d.log.Warn("close", "error", err) }})
+	if err != nil {
+		return d.fail(err)
+	}
+	defer loop.Close()
+	if err := s.Open(loop); err != nil {
+		return d.fail(err)
+	}
+	if len(file) == 0 {
+		fmt.Fprint(d.std.err, builtinHint)
+	}
+	fmt.Fprintln(d.std.out, "ready")
+	d.notify("READY=1")
+
+	ended := make(chan struct{})
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		d.watch(s, loop, ended)
+	}()
+	err = loop.Run()
+	close(ended)
+	<-watched
+	s.Close()
+	if err != nil {
+		return d.fail(err)
+	}
+	return exitDone
+}
+
+func (d *daemon) load(root *talloc.Context, file []string) (*server.Server, error) {
+	opt := server.Options{Logger: d.log}
+	if len(file) == 0 {
+		return server.LoadString(root, "built-in", builtin, opt)
+	}
+	return server.LoadFile(root, file[0], opt)
+}
+
+func (d *daemon) fail(err error) int {
+	fmt.Fprintln(d.std.err, "frio:", err)
+	return exitFailed
+}
+
+// watch does what signals ask for until the loop has ended. Thread: its own.
+func (d *daemon) watch(s *server.Server, loop *event.Loop, ended <-chan struct{}) {
+	stopping := false
+	for {
+		var sig os.Signal
+		select {
+		case <-ended:
+			return
+		case sig = <-d.signals:
+		}
+		switch {
+		case sig == syscall.SIGHUP:
+			d.log.Warn("SIGHUP: a running configuration cannot be changed, restart for that")
+		case stopping:
+			d.log.Warn("ends at once", "signal", sig.String())
+			os.Exit(exitFailed)
+		default:
+			stopping = true
+			d.log.Info("stops", "signal", sig.String())
+			d.notify("STOPPING=1")
+			if err := s.Stop(loop.Stop); err != nil {
+				d.log.Error("stop", "error", err)
+				os.Exit(exitFailed)
+			}
+		}
+	}
+}
+
+func (d *daemon) notify(state string) {
+	if err := notify(os.Getenv("NOTIFY_SOCKET"), state); err != nil {
+		d.log.Warn("systemd", "error", err)
+	}
+}
