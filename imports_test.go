@@ -1,0 +1,124 @@
+package frio_test
+
+import (
+	"go/build"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/frio-io/frio"
+
+// arrows is the house: each package, bottom up, and what of the project it may import. A package may import only what stands
+// above it in this table; a new arrow is a design decision.
+var arrows = []struct {
+	pkg  string
+	uses string
+}{
+	{"talloc", ""},
+	{"conf", ""},
+	{"event", "talloc"},
+	{".", "talloc conf event"},
+	{"sock", "talloc event ."},
+	{"sim", "talloc event . sock"},
+	{"base", "talloc conf event . sock"},
+	{"udp", "talloc conf event . sock base"},
+	{"tcp", "talloc conf event . sock base"},
+	{"unix", "talloc conf event . sock base"},
+	{"all", "udp tcp unix"},
+	{"friotest", "talloc conf event . sock sim"},
+	{"server", "talloc conf event . sock"},
+	{"cmd/frio", "talloc conf event . sock all server"},
+}
+
+// foreign is what each package may import besides the standard library and the project.
+var foreign = map[string][]string{
+	"event": {"golang.org/x/sys/unix"},
+	"sock":  {"golang.org/x/sys/unix"},
+}
+
+// descriptors may be seen in these packages only.
+var descriptors = []string{"event", "sock"}
+
+func TestImportsPointDown(t *testing.T) {
+	place := map[string]int{}
+	for i, a := range arrows {
+		place[a.pkg] = i
+		for _, use := range strings.Fields(a.uses) {
+			if at, ok := place[use]; !ok || at >= i {
+				t.Errorf("table: %s stands on %s, which is not below it", a.pkg, use)
+			}
+		}
+	}
+	found := 0
+	for _, dir := range packages(t) {
+		i, ok := place[dir]
+		if !ok {
+			t.Errorf("package %s is not in the table", dir)
+			continue
+		}
+		found++
+		allowed := strings.Fields(arrows[i].uses)
+		for _, goos := range []string{"linux", "darwin", "freebsd"} {
+			for _, imp := range imports(t, dir, goos) {
+				if name, ours := strings.CutPrefix(imp, module); ours {
+					name = strings.TrimPrefix(name, "/")
+					if name == "" {
+						name = "."
+					}
+					if !slices.Contains(allowed, name) {
+						t.Errorf("%s imports %s: no such arrow", dir, name)
+					}
+					continue
+				}
+				if strings.Contains(strings.Split(imp, "/")[0], ".") && !slices.Contains(foreign[dir], imp) {
+					t.Errorf("%s imports %s: not one of its libraries", dir, imp)
+				}
+				if imp == "unsafe" && !slices.Contains(descriptors, dir) {
+					t.Errorf("%s imports unsafe", dir)
+				}
+			}
+		}
+	}
+	if found != len(arrows) {
+		t.Errorf("%d packages found, %d in the table", found, len(arrows))
+	}
+}
+
+// packages returns the folders that hold Go files other than tests.
+func packages(t *testing.T) []string {
+	t.Helper()
+	var dirs []string
+	err := filepath.WalkDir(".", func(path string, d os.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() && path != "." && (strings.HasPrefix(d.Name(), ".") || d.Name() == "testdata") {
+			return filepath.SkipDir
+		}
+		if dir := filepath.Dir(path); strings.HasSuffix(path, ".go") && !strings.HasSuffix(path, "_test.go") && !slices.Contains(dirs, dir) {
+			dirs = append(dirs, dir)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dirs
+}
+
+func imports(t *testing.T, dir, goos string) []string {
+	t.Helper()
+	ctx := build.Default
+	ctx.GOOS, ctx.GOARCH, ctx.CgoEnabled = goos, "amd64", false
+	pkg, err := ctx.ImportDir(dir, 0)
+	if _, none := err.(*build.NoGoError); none {
+		return nil
+	}
+	if err != nil {
+		t.Fatalf("%s for %s: %v", dir, goos, err)
+	}
+	return pkg.Imports
+}
