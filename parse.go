@@ -16,9 +16,10 @@ import (
 type Method struct {
 	Name  string
 	Layer bool // stands on a lower; a base method gets lower == nil
+	Kind  Kind // what a base method offers upward, as long as its section has not been read
 	// Parse makes the IO. cs is the enclosing listen or home_server section: a method takes the sub-section of its
 	// name and, in a listen, the keys of limit { } that it honours; what nobody took is reported afterwards.
-	// With mistakes it returns conf.Errors and, if it can, an IO all the same, so that what stands on it is checked as well.
+	// With mistakes it returns conf.Errors, all of them.
 	Parse func(ctx *talloc.Context, cs *conf.Section, role Role, lower IO) (IO, error)
 }
 
@@ -68,34 +69,74 @@ func ParseServer(ctx *talloc.Context, cs *conf.Section) (IO, error) { return par
 func ParseClient(ctx *talloc.Context, cs *conf.Section) (IO, error) { return parse(ctx, cs, Client) }
 
 func parse(ctx *talloc.Context, cs *conf.Section, role Role) (IO, error) {
-	stack, at, err := protocolOf(cs)
-	if err != nil {
-		return nil, err
-	}
-	list, msg := splitStack(stack)
-	if msg != "" {
-		return nil, conf.Errors{at.Errorf("%s", msg)}
-	}
+	list, err := stackOf(cs)
+	errs := mistakes(cs, "protocol", err)
 	var io IO
-	var errs conf.Errors
 	for _, m := range slices.Backward(list) {
 		upper, err := m.Parse(ctx, cs, role, io)
-		if err != nil {
-			var found conf.Errors
-			if !errors.As(err, &found) {
-				found = conf.Errors{cs.Errorf("%s: %v", m.Name, err)}
-			}
-			errs = append(errs, found...)
-		}
+		errs = append(errs, mistakes(cs, m.Name, err)...)
 		if upper == nil {
-			break
+			upper = unparsed{kind: m.Kind}
 		}
 		io = upper
 	}
 	if len(errs) > 0 {
-		return nil, errs
+		return nil, errs.Err()
 	}
 	return io, nil
+}
+
+func mistakes(cs *conf.Section, what string, err error) conf.Errors {
+	var found conf.Errors
+	if err != nil && !errors.As(err, &found) {
+		found = conf.Errors{cs.Errorf("%s: %v", what, err)}
+	}
+	return found
+}
+
+// unparsed stands where a method found mistakes, so that what stands on it is checked as well. Nobody gets to see it.
+type unparsed struct {
+	IO
+	kind Kind
+}
+
+func (u unparsed) Kind() Kind { return u.kind }
+
+// stackOf takes `protocol = tls+tcp` and looks its methods up: layers, then one base method. If the stack is wrong, it
+// returns the methods whose sub-sections are there, so that their mistakes show as well.
+func stackOf(cs *conf.Section) ([]Method, error) {
+	stack, at, err := protocolOf(cs)
+	if err != nil {
+		return given(cs), err
+	}
+	list, wrong := splitStack(stack, at)
+	if wrong != nil {
+		return given(cs), wrong
+	}
+	return list, nil
+}
+
+// given returns the methods whose sub-sections cs holds, as a stack: layers, then one base method.
+func given(cs *conf.Section) (list []Method) {
+	var bases []Method
+	for _, name := range MethodNames() {
+		m, _ := method(name)
+		switch {
+		case len(cs.Sections(name)) == 0:
+		case m.Layer:
+			list = append(list, m)
+		default:
+			bases = append(bases, m)
+		}
+	}
+	return append(list, bases...)
+}
+
+func method(name string) (Method, bool) {
+	methodsMu.RLock()
+	defer methodsMu.RUnlock()
+	m, ok := methods[name]
+	return m, ok
 }
 
 // protocolOf takes `protocol = tls+tcp`, or `transport = tcp`, which is the same key.
@@ -111,26 +152,28 @@ func protocolOf(cs *conf.Section) (stack string, at *conf.Pair, err error) {
 	return pairs[0].Value, pairs[0], nil
 }
 
-// splitStack looks up the methods of "tls+tcp": layers, then one base method.
-func splitStack(stack string) ([]Method, string) {
+// splitStack looks up the methods of "tls+tcp", which at says.
+func splitStack(stack string, at *conf.Pair) (list []Method, wrong error) {
 	names := strings.Split(stack, "+")
-	list := make([]Method, 0, len(names))
-	methodsMu.RLock()
-	defer methodsMu.RUnlock()
+	fail := func(format string, args ...any) error {
+		return at.Errorf("protocol %s: %s", stack, fmt.Sprintf(format, args...))
+	}
 	for i, name := range names {
-		m, ok := methods[name]
+		m, ok := method(name)
 		last := i == len(names)-1
 		switch {
 		case !ok:
-			return nil, fmt.Sprintf("protocol %s: no method %q", stack, name)
+			err := at.Errorf("protocol %s: no method `%s`", stack, name)
+			err.Hint = conf.DidYouMean(name, MethodNames())
+			return nil, err
 		case last && m.Layer:
-			return nil, fmt.Sprintf("protocol %s: %s stands on something, as in %s+tcp", stack, name, name)
+			return nil, fail("%s stands on something, as in %s+tcp", name, name)
 		case !last && !m.Layer:
-			return nil, fmt.Sprintf("protocol %s: %s cannot stand on %s", stack, name, names[i+1])
+			return nil, fail("%s cannot stand on %s", name, names[i+1])
 		case slices.ContainsFunc(list, func(l Method) bool { return l.Name == name }):
-			return nil, fmt.Sprintf("protocol %s: %s twice", stack, name)
+			return nil, fail("%s twice", name)
 		}
 		list = append(list, m)
 	}
-	return list, ""
+	return list, nil
 }

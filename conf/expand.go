@@ -276,5 +276,5 @@ func (p *parser) nearVariable(scope *Section, name string) string {
 			}
 		}
 	}
-	return didYouMean(name, names)
+	return DidYouMean(name, names)
 }

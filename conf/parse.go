@@ -197,7 +197,7 @@ func (p *parser) statement(l *line, off int) (next int, ok bool) {
 	switch {
 	case ends:
 		if name.quote == 0 && name.text[0] == '$' {
-			p.fail(&Error{pos, fmt.Sprintf("unknown directive `%s`", name.text), didYouMean(name.text, directives)})
+			p.fail(&Error{pos, fmt.Sprintf("unknown directive `%s`", name.text), DidYouMean(name.text, directives)})
 			return at, false
 		}
 		if l.atEnd(at) && p.opens(l, pos, end, name.text) {

@@ -162,17 +162,24 @@ func (s *Section) refusePolicy(errs *Errors) {
 
 // hint names what name was probably meant to be, of the names that readers of s know.
 func (s *Section) hint(name string) string {
-	return didYouMean(name, slices.Sorted(maps.Keys(s.known)))
+	return DidYouMean(name, slices.Sorted(maps.Keys(s.known)))
 }
 
-// didYouMean returns a hint with the nearest of names, "" if none is near: a third of its letters may be wrong, but not all.
-func didYouMean(name string, names []string) string {
+// Nearest returns the one of names that name was probably meant to be, "" if none is near: a third of its letters may be
+// wrong, but not all. Thread: any.
+func Nearest(name string, names []string) string {
 	best, bestDistance := "", max(1, len(name)/3)+1
 	for _, candidate := range names[:min(len(names), hintMax)] {
 		if d := distance(name, candidate, bestDistance); d < min(bestDistance, len(name)) && candidate != name {
 			best, bestDistance = candidate, d
 		}
 	}
+	return best
+}
+
+// DidYouMean is an Error's hint at the nearest of names, "" if none is near. Thread: any.
+func DidYouMean(name string, names []string) string {
+	best := Nearest(name, names)
 	if best == "" {
 		return ""
 	}

@@ -99,7 +99,7 @@ func TestDidYouMean(t *testing.T) {
 		if want != "" {
 			want = "did you mean `" + want + "`?"
 		}
-		if got := didYouMean(name, known); got != want {
+		if got := DidYouMean(name, known); got != want {
 			t.Errorf("%s: %s, want %s", name, got, want)
 		}
 	}

@@ -90,7 +90,7 @@ func (p *parser) templateLine(l *line, pos Pos, name word, off int) (next int, o
 			for _, s := range templates.Sections("") {
 				names = append(names, s.Name)
 			}
-			p.fail(&Error{at, fmt.Sprintf("no template `%s` before this line", arg.text), didYouMean(arg.text, names)})
+			p.fail(&Error{at, fmt.Sprintf("no template `%s` before this line", arg.text), DidYouMean(arg.text, names)})
 			break
 		}
 		p.cur.template, p.cur.templatePos = found, at

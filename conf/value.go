@@ -83,7 +83,7 @@ func (p *Pair) setString(v reflect.Value, tag *tag) (msg, hint string) {
 				return "", ""
 			}
 		}
-		return fmt.Sprintf("`%s` is none of %s", value, strings.Join(tag.enum, ", ")), didYouMean(value, tag.enum)
+		return fmt.Sprintf("`%s` is none of %s", value, strings.Join(tag.enum, ", ")), DidYouMean(value, tag.enum)
 	case tag.form == "path" || tag.form == "file" || tag.form == "dir":
 		if value == "" {
 			return "is empty", ""

@@ -37,7 +37,7 @@ import (
 )
 
 func init() {
-	frio.Register(frio.Method{Name: "udp", Parse: parse})
+	frio.Register(frio.Method{Name: "udp", Kind: frio.Datagram, Parse: parse})
 }
 
 // options are the keys of `udp { }` on either side.
