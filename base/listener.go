@@ -353,6 +353,7 @@ func (l *Listener) Close() error {
 	if l.closed {
 		return nil
 	}
+	l.ctx.Touch("close")
 	l.closed = true
 	l.leave()
 	for l.children != nil {

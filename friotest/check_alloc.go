@@ -9,7 +9,7 @@ import (
 var allocChecks = []check{
 	{name: "steady state allocates nothing", on: onSystem, run: checkAllocs},
 	{name: "wishes allocate nothing", on: onSystem, run: checkAllocsWish},
-	{name: "memory of idle connections", needs: hasChildren, run: checkIdleMemory},
+	{name: "memory of idle connections", needs: isStream, run: checkIdleMemory},
 }
 
 // allocs runs f often and compares. Builds that check threads allocate for that; they only run it.
@@ -113,9 +113,6 @@ func checkAllocsWish(e *Env) {
 
 // checkIdleMemory: an idle connection holds no buffer.
 func checkIdleMemory(e *Env) {
-	if e.Target.Kind == frio.Datagram {
-		return
-	}
 	p := e.Pair(Options{Loop: true})
 	big := make([]byte, 20_000)
 	e.sendSome(p.Client, len(big))

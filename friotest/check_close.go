@@ -122,7 +122,7 @@ func checkCloseParent(e *Env) {
 		if _, err := c.Read(buf[:]); !errors.Is(err, net.ErrClosed) {
 			e.Errorf("a child's Read after its parent's Close: %v", err)
 		}
-		c.closed = true
+		c.Gone()
 	}
 	e.Spin(10)
 	e.closedEverywhere(p.Server)
@@ -146,7 +146,8 @@ func checkCloseParentInside(e *Env) {
 	e.Send(p.Client, []byte("a"))
 	e.Send(other.Client, []byte("b"))
 	e.Until("a callback", func() bool { return closed > 0 })
-	p.Server.closed, other.Server.closed = true, true
+	p.Server.Gone()
+	other.Server.Gone()
 	e.Spin(10)
 }
 
@@ -183,7 +184,7 @@ func checkCloseHalf(e *Env) {
 		}
 		e.closedEverywhere(one)
 		p.Listener.Close()
-		p.Server.closed = true
+		p.Server.Gone()
 	}
 }
 

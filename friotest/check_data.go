@@ -223,8 +223,10 @@ type flow struct {
 	size   int64
 	end    error
 	side   *Side
-	batch  int // bytes between two Event calls; 0: none
 }
+
+// flowBurst is how many pieces a flow writes in one callback: so few that a transfer takes many turns.
+const flowBurst = 4
 
 func (e *Env) flow(p *Probe, size int64, seed uint64) *flow {
 	return &flow{p: p, source: Source{Pattern: Pattern{seed}, Size: size}, sink: &Sink{Pattern: Pattern{seed}}, size: size}
@@ -244,14 +246,16 @@ func (f *flow) wish() {
 }
 
 func (f *flow) write() {
-	for !f.source.Done() {
+	for range flowBurst {
 		if err := f.source.Put(f.p); err == frio.ErrAgain {
 			return
 		} else if err != nil {
 			f.p.env.Fatalf("%s: Write after %d bytes: %v", f.p.Name, f.source.Offset, err)
 		}
 	}
-	f.wish()
+	if f.source.Done() {
+		f.wish()
+	}
 }
 
 func (f *flow) read() {

@@ -18,10 +18,12 @@ var limitChecks = []check{
 	{name: "idle_timeout without a loop", on: onSim, needs: hasStreamLimits, run: checkIdleBare},
 	{name: "idle_timeout across a move", on: onSim, needs: func(t *Target) bool { return hasStreamLimits(t) && canMove(t) }, run: checkIdleMove},
 	{name: "first_byte_timeout", on: onSim, needs: hasStreamLimits, run: checkFirstByte},
+	{name: "time-outs run from the accept on", on: onSim, needs: hasStreamLimits, run: checkUnattended},
 	{name: "lifetime", on: onSim, needs: hasStreamLimits, run: checkLifetime},
 	{name: "write_timeout", on: onSim, needs: hasStreamLimits, run: checkWriteTimeout},
 	{name: "never", on: onSim, needs: hasStreamLimits, run: checkNever},
-	{name: "no limit of time by default", on: onSim, run: checkNoDefault},
+	// A child of a peer that can end nothing may have an idle time-out of its own.
+	{name: "no limit of time by default", on: onSim, needs: func(t *Target) bool { return isStream(t) || !t.Children }, run: checkNoDefault},
 }
 
 // checkMaxConnections: exactly so many; who comes later waits in the backlog, without callbacks, and is not lost.
@@ -200,6 +202,25 @@ func checkFirstByte(e *Env) {
 	e.alive(speaker.Server, "an hour after its first byte")
 }
 
+// checkUnattended: a child that nobody put into a loop times out on its listener's, and reading it late tells.
+func checkUnattended(e *Env) {
+	l := e.Listener(Options{Limit: "first_byte_timeout = 5s\n"})
+	l.Wish(nil, nil, nil)
+	c := e.Dial(l, Options{Loop: true})
+	child := e.AcceptFrom(l, nil)
+	e.Pass(4 * time.Second)
+	if s := child.State(); s == frio.StateFailed {
+		e.Errorf("failed before its time")
+	}
+	e.Pass(2 * time.Second)
+	if s := child.State(); s != frio.StateFailed {
+		e.Errorf("state %v after first_byte_timeout, want failed", s)
+	}
+	e.timedOut(child, "first_byte_timeout")
+	child.Close()
+	e.ExpectEnd(c)
+}
+
 // checkLifetime: not in the middle of traffic, soon after it; the peer sees an end in order.
 func checkLifetime(e *Env) {
 	p := e.Pair(Options{Loop: true, Limit: "lifetime = 60s\n"})
@@ -268,9 +289,6 @@ func checkNever(e *Env) {
 
 // checkNoDefault: what no key bounds stays, and does not wake the loop meanwhile.
 func checkNoDefault(e *Env) {
-	if e.Target.Kind == frio.Datagram && e.Target.Children {
-		return // a child of a peer that nobody can ask has an idle time-out of its own
-	}
 	p := e.Pair(Options{Loop: true})
 	before := e.Loop.Stats()
 	e.Pass(100 * time.Hour)

@@ -8,6 +8,7 @@ var moveChecks = []check{
 	{name: "leave and come back", run: checkLeave},
 	{name: "leave twice and without a loop", run: checkLeaveTwice},
 	{name: "into a loop while in another", needs: canMove, run: checkTwoLoops},
+	{name: "accept into a detached context", needs: canMove, run: checkAcceptDetached},
 	{name: "move to another loop", needs: canMove, run: checkMove},
 	{name: "move inside its own callback", needs: canMove, run: checkMoveInside},
 	{name: "move with data in flight", needs: func(t *Target) bool { return canMove(t) && isStream(t) }, run: checkMoveFlow},
@@ -78,6 +79,42 @@ func checkTwoLoops(e *Env) {
 		e.Errorf("%d and %d callbacks after it left", first, second)
 	}
 	e.Expect(p.Server, []byte("data"))
+}
+
+// checkAcceptDetached: a child in a context of nobody is taken in by another thread, and lives on its loop from the first byte.
+func checkAcceptDetached(e *Env) {
+	l := e.Listener(Options{})
+	l.Wish(nil, nil, nil)
+	other := e.NewSide("other")
+	c := e.Dial(l, Options{Loop: true})
+	if e.Target.Kind == frio.Datagram {
+		e.Until("the first datagram is written", func() bool { return e.tryWrite(c, greeting) })
+	}
+	ctx := e.Context(nil, "travelling")
+	ctx.Detach()
+	var child frio.IO
+	e.Until("a child to accept", func() (done bool) {
+		var err error
+		child, err = l.IO.Accept(ctx)
+		if err != nil && err != frio.ErrAgain {
+			e.Fatalf("Accept: %v", err)
+		}
+		return err == nil
+	})
+	server := e.Watch(child, ctx, "server")
+	server.Leave() // of the listener's loop, where its deadlines are
+	if err := other.Root.Adopt(ctx); err != nil {
+		e.Fatalf("Adopt: %v", err)
+	}
+	server.Wish(other, nil, nil)
+	e.Until("both sides are open", func() bool { return c.State() == frio.StateOpen && server.State() == frio.StateOpen })
+	if e.Target.Kind == frio.Datagram {
+		e.Expect(server, greeting)
+	}
+	e.Send(c, []byte("hello"))
+	e.Expect(server, []byte("hello"))
+	e.Send(server, []byte("hello yourself"))
+	e.Expect(c, []byte("hello yourself"))
 }
 
 // checkMove: the old loop never calls again, the new one announces what lies there, and everything works on.
@@ -165,7 +202,7 @@ func checkMoveFlow(e *Env) {
 		return up.complete() && down.complete()
 	})
 	if turn < 10 {
-		e.Logf("only %d turns", turn)
+		e.Errorf("%d turns: nothing moved", turn)
 	}
 }
 

@@ -135,16 +135,6 @@ func checkPressureCallback(e *Env) {
 	if n := p.Client.Writes - before; n > 0 {
 		e.Errorf("%d write callbacks after the wish was removed", n)
 	}
-	p.Client.CloseWriteIf()
-}
-
-// CloseWriteIf ends the writing direction where the IO can.
-func (p *Probe) CloseWriteIf() {
-	if c, ok := p.IO.(frio.CloseWriter); ok && p.env.Target.HalfClose {
-		if err := c.CloseWrite(); err != nil {
-			p.errorf("CloseWrite: %v", err)
-		}
-	}
 }
 
 // checkSlowReader: a reader that takes one read a turn gets a megabyte and its end.

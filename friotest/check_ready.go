@@ -179,8 +179,10 @@ func checkNoWish(e *Env) {
 	if e.Target.Kind == frio.Stream {
 		e.ExpectEnd(p.Server)
 		check("end seen")
-		p.Server.CloseWriteIf()
-		check("ended both ways")
+		if e.Target.HalfClose {
+			p.Server.CloseWrite()
+			check("ended both ways")
+		}
 	}
 }
 
@@ -193,9 +195,6 @@ func checkNoReentry(e *Env) {
 	p.Server.Wish(nil, func() { reads++ }, nil) // data is there
 	p.Client.Wish(nil, func() {}, func() { writes++ })
 	e.Send(p.Client, []byte("second"))
-	if reads+writes > 0 && !e.Sim { // Send turns the loop only when it must wait
-		e.Logf("the loop turned during Send")
-	}
 	e.Until("callbacks", func() bool { return reads > 0 && writes > 0 })
 }
 

@@ -158,7 +158,7 @@ func checkRefusalAnnounced(e *Env) {
 	calls := 0
 	c.Wish(nil, func() { calls++ }, nil)
 	if err := c.Connect(); err != frio.ErrAgain && err != nil {
-		return // it failed at once, and told so
+		return // it failed at once: there was nothing to wait for
 	}
 	e.onePerTurn("a failed connect", &calls)
 	end := e.ExpectEnd(c)

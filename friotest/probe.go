@@ -171,8 +171,17 @@ func (p *Probe) CloseWrite() error {
 	p.leave()
 	p.again("CloseWrite", err)
 	p.afterClose("CloseWrite", err)
-	p.written = err == nil
 	return err
+}
+
+// Gone says that the IO was closed by another's Close: its parent's. From here on it must behave as closed.
+func (p *Probe) Gone() {
+	p.env.Helper()
+	p.closed = true
+	p.wish++
+	if s := p.State(); s != frio.StateClosed {
+		p.errorf("State is %v after its parent's Close", s)
+	}
 }
 
 // Event is the IO's. The callbacks are watched: none inside of a call, after Close, after a change of wishes, or after the end

@@ -1,12 +1,25 @@
-// Package friotest is the conformance suite of frio: what DESIGN calls the ten operations, their results, readiness,
-// closing and limits, provoked one by one on every method, layer and stack, on the system's kernel and on the simulated one.
+// Package friotest is the conformance suite of frio: what the contract of frio.IO says of its operations, their results,
+// readiness, closing and limits, provoked one by one on every method, layer and stack, on the system's kernel and on the
+// simulated one.
 //
 //	func TestConformance(t *testing.T) {
-//		friotest.TestIO(t, friotest.Target{Stack: "tcp", Kind: frio.Stream, Children: true, ...})
+//		section := func(p friotest.Place) string {
+//			return fmt.Sprintf("tcp {\nipaddr = %v\nport = %d\n%s}\n", p.Addr, p.Port, p.Base)
+//		}
+//		friotest.TestIO(t, friotest.Target{
+//			Stack: "tcp", Kind: frio.Stream, Listen: section, HomeServer: section, Children: true, HalfClose: true,
+//		})
 //	}
 //
-// Env and Probe, on which the checks stand, serve a method's own tests as well: NewEnv makes a kernel, a root context and a
-// loop, and fails the test for whatever is left at its end.
+// What the checks stand on serves a method's own tests as well: an Env has a kernel, a root context and a loop, and fails
+// the test for whatever is left at its end; a Probe watches one IO. Both are turned by the test's own goroutine, so that
+// nothing happens that the test did not ask for.
+//
+//	e := friotest.NewEnv(t, true, 1) // simulated, from seed 1
+//	l := e.ParseText(nil, "listener", "listen { protocol = tcp ... }")
+//	...
+//	e.Until("a child", func() bool { child, err = l.Accept(nil); return err == nil })
+//	e.Pass(time.Hour)
 package friotest
 
 import (

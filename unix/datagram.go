@@ -299,6 +299,7 @@ func (d *Datagram) Close() error {
 	if d.closed {
 		return nil
 	}
+	d.ctx.Touch("close")
 	d.closed, d.state = true, frio.StateClosed
 	d.reg.Detach()
 	d.loop, d.read, d.write = nil, nil, nil
