@@ -59,8 +59,10 @@ func TestNetworksAllowedDoesNotAllocate(t *testing.T) {
 func TestSourcesAreExact(t *testing.T) {
 	s := NewSources(2)
 	a, b := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2")
-	if !s.Take(a) || !s.Take(a) || s.Take(a) {
-		t.Fatal("not exactly two for one source")
+	for i, want := range []bool{true, true, false} {
+		if got := s.Take(a); got != want {
+			t.Fatalf("slot %d of 2 for one source: %v", i+1, got)
+		}
 	}
 	if !s.Take(b) {
 		t.Fatal("one source takes the slots of another")

@@ -48,7 +48,7 @@ func checkAllocs(e *Env) {
 		n, err := server.(frio.PacketIO).ReadPackets(packets)
 		if err == nil {
 			served += len(packets[0].Data)
-			n, err = server.(frio.PacketIO).WritePackets(packets[:n])
+			_, err = server.(frio.PacketIO).WritePackets(packets[:n])
 		}
 		if err != nil && err != frio.ErrAgain {
 			failed = err

@@ -28,20 +28,18 @@ func (e *Env) ParseText(side *Side, name, text string) *Probe {
 		e.Fatalf("%v in\n%s", err, text)
 	}
 	ctx := e.Context(side, name)
-	for _, kind := range []string{"listen", "home_server"} {
-		for _, cs := range root.TakeSections(kind) {
-			io, err := frio.Parse(ctx, cs)
-			if err != nil {
-				e.Fatalf("%v in\n%s", err, text)
-			}
-			if unknown := root.Unknown(); len(unknown) > 0 {
-				e.Fatalf("keys that nobody took: %v in\n%s", unknown, text)
-			}
-			return e.Watch(io, ctx, name)
-		}
+	sections := append(root.TakeSections("listen"), root.TakeSections("home_server")...)
+	if len(sections) == 0 {
+		e.Fatalf("neither listen nor home_server in\n%s", text)
 	}
-	e.Fatalf("neither listen nor home_server in\n%s", text)
-	return nil
+	io, err := frio.Parse(ctx, sections[0])
+	if err != nil {
+		e.Fatalf("%v in\n%s", err, text)
+	}
+	if unknown := root.Unknown(); len(unknown) > 0 {
+		e.Fatalf("keys that nobody took: %v in\n%s", unknown, text)
+	}
+	return e.Watch(io, ctx, name)
 }
 
 // ParseListener parses the target's listen without opening it.

@@ -27,7 +27,6 @@ type Probe struct {
 	closed   bool
 	readEnd  error // what Read ended with; it repeats
 	writeEnd error
-	written  bool // CloseWrite was called
 	inRead   bool // inside the read callback
 	inWrite  bool
 	loop     *event.Loop

@@ -16,7 +16,6 @@ func TestContextSize(t *testing.T) {
 func TestEmbedded(t *testing.T) {
 	type conn struct {
 		ctx Context
-		id  int
 	}
 	root := Root("root")
 	c := new(conn)
