@@ -32,7 +32,8 @@ func InNamespace(t *testing.T, setup string) bool {
 	args := append(unshare, "sh", "-e", "-c", setup+"\nexec \"$0\" \"$@\"", binary,
 		"-test.run="+exactly(t.Name()), "-test.v", "-test.count=1", "-test.timeout=60s")
 	cmd := exec.CommandContext(t.Context(), "unshare", args...)
-	cmd.Env = append(os.Environ(), namespaceEnv+"="+t.Name())
+	// With -race a process sleeps for a second before it ends, unless told otherwise.
+	cmd.Env = append(os.Environ(), namespaceEnv+"="+t.Name(), "GORACE=atexit_sleep_ms=0 "+os.Getenv("GORACE"))
 	out, err := cmd.CombinedOutput()
 	switch text := string(out); {
 	case err != nil:

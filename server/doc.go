@@ -12,7 +12,7 @@
 //	if err := s.Open(loop); err != nil { // all listeners or none
 //		log.Fatal(err)
 //	}
-//	err = loop.Run() // until s.Stop, from any goroutine, has drained
+//	err = loop.Run() // until s.Stop(loop.Stop), from any goroutine, has drained
 //
 // # Namespaces
 //

@@ -26,21 +26,18 @@ type flow struct {
 	memory talloc.Buffer
 	held   []byte
 	ended  bool // from has ended in order
-	done   bool // and to was told, or is lost
+	done   bool // nothing more is carried: from has ended and to was told, or to is lost
 }
 
 // stream carries bytes until there are no more, or the other end takes no more. An error is of one of the ends and final: lost tells
 // which.
-func (f *flow) stream(s *session) (err error, lost *end) {
+func (f *flow) stream(s *session) (lost *end, err error) {
 	for range readsMax {
 		if f.done {
 			return nil, nil
 		}
 		if err := f.flush(); err != nil {
 			return f.blocked(err)
-		}
-		if f.ended {
-			return f.finish()
 		}
 		p := s.port.lane.loop.Scratch()
 		n, err := f.from.io.Read(p)
@@ -51,7 +48,7 @@ func (f *flow) stream(s *session) (err error, lost *end) {
 			f.ended = true
 			return f.finish()
 		case err != nil:
-			return err, f.from
+			return f.from, err
 		}
 		f.from.got(n, 0)
 		s.moved = s.port.lane.loop.Now()
@@ -66,14 +63,14 @@ func (f *flow) stream(s *session) (err error, lost *end) {
 }
 
 // blocked is the end of stream where flush or send met err.
-func (f *flow) blocked(err error) (error, *end) {
+func (f *flow) blocked(err error) (*end, error) {
 	switch {
 	case err == frio.ErrAgain:
 		return nil, nil
 	case errors.Is(err, talloc.ErrLimit):
-		return err, f.from // what it sent cannot be kept
+		return f.from, err // what it sent cannot be kept
 	}
-	return err, f.to
+	return f.to, err
 }
 
 // send writes p, and keeps what is not taken; then it returns ErrAgain.
@@ -122,16 +119,16 @@ func (f *flow) forget() {
 }
 
 // finish passes on that from has ended in order, after all that it sent.
-func (f *flow) finish() (error, *end) {
+func (f *flow) finish() (*end, error) {
 	f.done = true
 	if f.to == nil || f.to == f.from {
 		return nil, nil // the session closes the peer
 	}
 	half, ok := f.to.io.(frio.CloseWriter)
 	if !ok {
-		return errors.ErrUnsupported, f.to
+		return f.to, errors.ErrUnsupported
 	}
-	return half.CloseWrite(), f.to
+	return f.to, half.CloseWrite()
 }
 
 // datagrams carries the datagrams that wait. What is the matter with one of them is told to failed; an error is final.

@@ -16,9 +16,6 @@ import (
 // cannot be seen.
 const relayIdle = 60 * time.Second
 
-// namesMax is how many names a mistake lists of those that would have been right.
-const namesMax = 8
-
 // space is what a server does with what it reads: its namespace.
 type space uint8
 
@@ -60,7 +57,9 @@ func load(ctx *talloc.Context, root *conf.Section, syntax error, opt Options) (*
 	l := &loader{server: s}
 	l.add(root, syntax)
 	l.targets(root)
-	for _, cs := range root.TakeSections("server") {
+	list := root.TakeSections("server")
+	l.names(list)
+	for _, cs := range list {
 		l.service(cs)
 	}
 	if len(s.services) == 0 && len(l.errs) == 0 {
@@ -122,7 +121,7 @@ func (l *loader) targets(root *conf.Section) {
 		}
 		if err != nil {
 			l.add(cs, err)
-			l.excuse(cs, err)
+			l.excuse(cs)
 		}
 		l.server.targets = append(l.server.targets, t)
 	}
@@ -132,9 +131,6 @@ func (l *loader) targets(root *conf.Section) {
 func (l *loader) service(cs *conf.Section) {
 	v := &service{server: l.server, name: cs.Name2}
 	l.server.services = append(l.server.services, v)
-	if len(l.server.services) == 1 {
-		l.names(cs.Parent().Sections("server"))
-	}
 	l.namespace(cs, v)
 	listens := cs.TakeSections("listen")
 	if len(listens) == 0 {
@@ -180,11 +176,9 @@ func (l *loader) target(p *conf.Pair) *target {
 		}
 		names = append(names, t.name)
 	}
-	there := "there is none"
-	if len(names) > 0 {
-		there = "there is " + strings.Join(names[:min(len(names), namesMax)], ", ")
-	}
-	l.errs = append(l.errs, p.Errorf("target: no home_server `%s` (%s)", p.Value, there))
+	err := p.Errorf("target: no home_server `%s`", p.Value)
+	err.Hint = conf.DidYouMean(p.Value, names)
+	l.errs = append(l.errs, err)
 	return nil
 }
 
@@ -199,7 +193,7 @@ func (l *loader) listen(cs *conf.Section, v *service) {
 	}
 	if err != nil {
 		l.add(cs, err)
-		l.excuse(cs, err)
+		l.excuse(cs)
 		return
 	}
 	l.bind(cs, one.io)
@@ -258,21 +252,13 @@ func protocolOf(cs *conf.Section) *conf.Pair {
 	return nil
 }
 
-// excuse notes which sub-sections of cs nobody read because err, found before, kept their reader from it: that they are
-// untaken is no mistake of their own.
-func (l *loader) excuse(cs *conf.Section, err error) {
-	var names []string
-	var found conf.Errors
-	errors.As(err, &found)
-	at := protocolOf(cs)
-	if at != nil {
-		names = strings.Split(at.Value, "+")
+// excuse notes the sub-sections of cs that belong to its stack, and were not read if a mistake there kept their reader from
+// it: that they are untaken is no mistake of their own.
+func (l *loader) excuse(cs *conf.Section) {
+	names := []string{"limit"}
+	if at := protocolOf(cs); at != nil {
+		names = append(names, strings.Split(at.Value, "+")...)
 	}
-	if at == nil || slices.ContainsFunc(found, func(e *conf.Error) bool { return e.Pos == at.ValuePos }) {
-		// Which methods are meant is not known.
-		names = append(names, frio.MethodNames()...)
-	}
-	names = append(names, "limit")
 	for _, sub := range cs.Sections("") {
 		if slices.Contains(names, sub.Name) {
 			l.excused = append(l.excused, sub)

@@ -234,6 +234,28 @@ func TestDiscard(t *testing.T) {
 	})
 }
 
+// A session that has much to read does not keep the loop for itself.
+func TestTurnIsShared(t *testing.T) {
+	e := friotest.NewEnv(t, false, 1)
+	b := start(e, serverText("discard", tcpListen("a", "127.0.0.1", 0)))
+	c := b.dial(0)
+	n, most := &b.listenAt(0).counts, uint64(0)
+	for sent := 0; sent < 8<<20; {
+		k, err := c.Write(pattern(8<<20 - sent))
+		if err != nil && err != frio.ErrAgain {
+			t.Fatal(err)
+		}
+		sent += k
+		before := n.BytesIn.Load()
+		e.Spin(1)
+		most = max(most, n.BytesIn.Load()-before)
+	}
+	if limit := uint64(readsMax * 65 << 10); most > limit || most == 0 {
+		t.Errorf("%d bytes in a turn, want at most %d", most, limit)
+	}
+	b.finish()
+}
+
 func TestSessionsThousand(t *testing.T) {
 	e := friotest.NewEnv(t, true, 7)
 	b := start(e, echoText(tcpListen("a", "127.0.0.1", 0)))
@@ -316,7 +338,8 @@ func TestOpenAllOrNone(t *testing.T) {
 func TestStop(t *testing.T) {
 	e := friotest.NewEnv(t, true, 1)
 	b := start(e, echoText(tcpListen("a", "127.0.0.1", 0), udpListen("b", "127.0.0.1", 0)))
-	quiet, busy := b.dial(0), b.dial(0)
+	quiet, busy, stuck := b.dial(0), b.dial(0), b.dial(0)
+	fill(e, stuck)
 	e.Send(quiet, []byte("before"))
 	e.Expect(quiet, []byte("before"))
 	began, done := e.Kernel.Now(), false
@@ -331,8 +354,8 @@ func TestStop(t *testing.T) {
 	if err := e.ExpectEnd(quiet); err != io.EOF {
 		t.Errorf("the quiet session ended with %v", err)
 	}
-	if done || b.Sessions() != 1 {
-		t.Errorf("done %v, %d sessions, want the busy one", done, b.Sessions())
+	if done || b.Sessions() != 2 {
+		t.Errorf("done %v, %d sessions, want the busy one and the one with bytes to deliver", done, b.Sessions())
 	}
 	e.Until("it has stopped", func() bool { return done })
 	if after := e.Kernel.Now().Sub(began); after > DefaultDrain+2*drainTick {
@@ -340,6 +363,9 @@ func TestStop(t *testing.T) {
 	}
 	if err := e.ExpectEnd(busy); err != io.EOF {
 		t.Errorf("the busy session ended with %v", err)
+	}
+	if !strings.Contains(b.log.String(), errStopped.Error()) {
+		t.Errorf("the log does not say that a session was cut:\n%s", b.log.String())
 	}
 	b.finish()
 }

@@ -164,7 +164,7 @@ func (s *session) move(f *flow) {
 		}
 		return
 	}
-	err, lost := f.stream(s)
+	lost, err := f.stream(s)
 	switch {
 	case err == nil:
 	case lost == f.to && f.to != f.from:
@@ -236,7 +236,7 @@ func (s *session) wishes(e *end) (reads, writes bool) {
 	writes = !e.up
 	for i := range s.flows[:s.count] {
 		f := &s.flows[i]
-		if f.from == e && !f.ended && !f.done && len(f.held) == 0 {
+		if f.from == e && !f.done && len(f.held) == 0 {
 			reads = true
 		}
 		if f.to == e && len(f.held) > 0 {

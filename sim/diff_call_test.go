@@ -156,6 +156,11 @@ var callScenarios = []scenario{
 			b.must(b.k.SetOption(fd, sock.RecvBuff, 30000))
 			v, err = b.k.Option(fd, sock.RecvBuff)
 			b.say(fmt.Sprint("recv buffer ", v), err)
+			for _, o := range []sock.Option{sock.RecvBuff, sock.SendBuff} {
+				b.must(b.k.SetOption(fd, o, 1))
+				v, err := b.k.Option(fd, o)
+				b.say(fmt.Sprintf("least of %d: %d", o, v), err)
+			}
 			b.say("no such interface", b.k.BindDevice(fd, "nosuchif0"))
 			b.say("no interface", b.k.BindDevice(fd, ""))
 			b.say("steer", b.k.SteerPackets(fd, 0))

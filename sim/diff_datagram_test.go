@@ -178,16 +178,22 @@ var datagramScenarios = []scenario{
 		b.must(b.k.Bind(conn, at(lo4, a.AddrPort.Port())))
 		b.must(b.k.Connect(conn, sa))
 		third, _ := b.bound(frio.Datagram, lo4)
+		young := third // nothing is sent to it
 		who := func(from int, to netip.Addr) {
 			_, err := b.k.SendPackets(from, []frio.Packet{{Data: []byte("x"), Remote: netip.AddrPortFrom(to, a.AddrPort.Port())}})
 			b.must(err)
-			for name, fd := range []int{wild, exact, conn} {
+			for name, fd := range []int{wild, exact, conn, young} {
 				if b.ready(fd, event.Read, false) != 0 {
 					b.logf("socket %d got it", name)
 					b.sayRecv("it", fd)
 				}
 			}
 		}
+		who(s, lo4)
+		who(third, lo4)
+		young = b.socket(sock.Inet4, frio.Datagram)
+		b.must(b.k.SetOption(young, sock.ReuseAddr, 1))
+		b.must(b.k.Bind(young, at(lo4, a.AddrPort.Port())))
 		who(s, lo4)
 		who(third, lo4)
 		who(third, netip.MustParseAddr("127.0.0.3"))

@@ -183,6 +183,20 @@ func TestLowestDescriptorFirst(t *testing.T) {
 	}
 }
 
+func TestBuffersAsGranted(t *testing.T) {
+	_, k, _ := two(1, sim.Options{})
+	fd := open(t, k, sock.Inet4, frio.Stream)
+	for _, c := range []struct{ max, ask, granted int }{{0, 1 << 30, 212992}, {5000, 5001, 5000}, {5000, 4999, 4999}} {
+		if c.max > 0 {
+			k.SetBufferMax(c.max)
+		}
+		check(t, k.SetOption(fd, sock.RecvBuff, c.ask))
+		if v := option(t, k, fd, sock.RecvBuff); v != c.granted {
+			t.Errorf("asked for %d, got %d", c.ask, v)
+		}
+	}
+}
+
 func TestPoller(t *testing.T) {
 	w, a, b := two(1, link(ms))
 	r, s := bindUDP(t, b, "192.0.2.2:53"), bindUDP(t, a, "192.0.2.1:0")

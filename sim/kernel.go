@@ -13,7 +13,8 @@ import (
 const (
 	bufferDefault = 106496 // what Linux gives a program of its default of 212992
 	bufferMax     = 212992 // net.core.rmem_max and wmem_max
-	bufferMin     = 1152
+	recvBuffMin   = 1152
+	sendBuffMin   = 2304
 	streamDefault = 65536 // of TCP sockets, both directions
 	somaxconn     = 4096
 	firstFD       = 3          // below are the standard streams

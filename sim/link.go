@@ -15,9 +15,8 @@ type Link struct {
 // path is one direction of a link.
 type path struct {
 	Link
-	free   time.Duration // when the last byte has left, with a Rate
-	last   time.Duration // when the last one in order arrives
-	queued int           // in order and under way
+	free time.Duration // when the last byte has left, with a Rate
+	last time.Duration // when the last one in order arrives
 }
 
 // SetLink replaces both directions of the link between a and b; a == b is its loopback.
@@ -69,11 +68,10 @@ func (w *World) carry(p *path, n int, extra time.Duration, inOrder bool, arrive 
 	}
 	at = max(at, p.last)
 	p.last = at
-	if at == w.now && p.queued == 0 {
+	if at == w.now {
 		arrive()
-		return departed
+	} else {
+		w.agenda.add(at, arrive)
 	}
-	p.queued++
-	w.agenda.add(at, func() { p.queued--; arrive() })
 	return departed
 }

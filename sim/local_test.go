@@ -77,6 +77,35 @@ func TestFiles(t *testing.T) {
 	wantErr(t, "bind", k.Bind(fd, sock.Addr{Path: "/run/stale"}), nil)
 }
 
+func TestWritersHearOfRoom(t *testing.T) {
+	_, k, _ := two(1, sim.Options{})
+	r := open(t, k, sock.Local, frio.Datagram)
+	check(t, k.Bind(r, sock.Addr{Path: "@log"}))
+	p := poller(t, k)
+	var writers []int
+	for i := range 3 {
+		fd := open(t, k, sock.Local, frio.Datagram)
+		check(t, k.Connect(fd, sock.Addr{Path: "@log"}))
+		check(t, p.Add(fd, uint64(i), event.Write))
+		writers = append(writers, fd)
+	}
+	for {
+		if _, err := k.Send(writers[0], []byte("x")); err != nil {
+			wantErr(t, "full", err, syscall.EAGAIN)
+			break
+		}
+	}
+	var batch [4]event.Event
+	if n, _ := p.Wait(batch[:], 0); n != 0 {
+		t.Errorf("%d are writable though the queue is full", n)
+	}
+	_, err := k.Recv(r, make([]byte, 8))
+	check(t, err)
+	if n, _ := p.Wait(batch[:], 0); n != 3 {
+		t.Errorf("%d of 3 hear of the room", n)
+	}
+}
+
 func TestLocalBackPressure(t *testing.T) {
 	_, k, _ := two(1, sim.Options{})
 	l := open(t, k, sock.Local, frio.Stream)

@@ -60,9 +60,6 @@ func (k *Kernel) Lookup(host string, notify func()) event.Lookup {
 	l := &lookup{w: w, notify: notify}
 	if n.delay >= 0 {
 		w.after(n.delay, func() {
-			if l.cancelled {
-				return
-			}
 			l.done, l.addrs, l.err = true, n.addrs, n.err
 			w.note(k, "resolved", -1, len(n.addrs), nil)
 			w.notify = append(w.notify, l)

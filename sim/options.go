@@ -54,7 +54,11 @@ func (s *socket) setOption(o sock.Option, value int) error {
 	}
 	switch o {
 	case sock.RecvBuff, sock.SendBuff:
-		s.options[o] = max(min(value, s.k.bufferMax), bufferMin)
+		least := recvBuffMin
+		if o == sock.SendBuff {
+			least = sendBuffMin
+		}
+		s.options[o] = max(min(value, s.k.bufferMax), least)
 		if o == sock.RecvBuff && s.isTCP() {
 			s.openWindow()
 		}

@@ -119,6 +119,7 @@ func (s *socket) arriveAcknowledged(received, edge uint64) {
 	s.edge = max(s.edge, edge)
 	s.pump()
 	s.finish()
+	s.watchOrphan()
 	s.changed()
 }
 

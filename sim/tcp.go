@@ -38,7 +38,6 @@ type tcp struct {
 	quiet    time.Duration // until when the port stays held, with finFirst
 	listener *socket       // of a child, until it is open
 	timer    *appointment  // of connecting, or of an orphan
-	progress uint64        // acked when the orphan's timer was set
 }
 
 // connectTCP starts to connect.
@@ -274,8 +273,8 @@ func (s *socket) closeTCP() {
 			return
 		}
 		s.sendEnded = true
-		s.watchOrphan()
 		s.pump()
+		s.watchOrphan()
 	case stateConnecting:
 		s.drop()
 	default:
@@ -283,18 +282,14 @@ func (s *socket) closeTCP() {
 	}
 }
 
-// watchOrphan gives up a closed connection whose peer does not end it.
+// watchOrphan gives up a closed connection whose peer has taken all and does not end it. One that still takes, however
+// slowly, is not given up.
 func (s *socket) watchOrphan() {
-	s.progress = s.acked
+	if !s.closed || s.timer != nil || !s.finSent || s.acked != s.sent || s.state != stateOpen {
+		return
+	}
 	s.timer = s.k.w.after(orphanAfter, func() {
-		if s.state != stateOpen {
-			return
-		}
-		if s.acked > s.progress {
-			s.watchOrphan()
-			return
-		}
-		s.k.w.note(s.k, "orphan given up", -1, s.queued(), nil)
+		s.k.w.note(s.k, "orphan given up", -1, 0, nil)
 		s.drop()
 	})
 }

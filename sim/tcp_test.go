@@ -22,9 +22,18 @@ func TestHandshakeTakesThreeDelays(t *testing.T) {
 	w, a, b := two(1, link(10*ms))
 	l := listen(t, b, "192.0.2.2:2083", 8)
 	c := dial(t, a, "192.0.2.2:2083")
+	p := poller(t, a)
+	check(t, p.Add(c, 1, event.Read|event.Write))
+	var batch [1]event.Event
 	w.Advance(20*ms - 1)
 	wantErr(t, "before the answer", a.Connected(c), syscall.EAGAIN)
+	if n, _ := p.Wait(batch[:], 0); n != 0 {
+		t.Errorf("ready for %v while it connects", batch[0].Ready)
+	}
 	w.Advance(1)
+	if n, _ := p.Wait(batch[:], 0); n != 1 || batch[0].Ready != event.Write {
+		t.Errorf("ready for %v when it has connected", batch[0].Ready)
+	}
 	wantErr(t, "after two delays", a.Connected(c), nil)
 	_, _, err := b.Accept(l)
 	wantErr(t, "before the third part", err, syscall.EAGAIN)
@@ -267,131 +276,6 @@ func connectionFaulty(t testing.TB, w *sim.World, a, b *sim.Kernel) (client, ser
 	}
 }
 
-func TestLostForEver(t *testing.T) {
-	w, a, b := two(1, link(ms))
-	c, s := connection(t, w, a, b)
-	w.SetLink(a, b, sim.Link{Loss: 1})
-	_, err := a.Send(c, []byte("lost"))
-	check(t, err)
-	w.Advance(15 * time.Minute)
-	_, err = a.Recv(c, make([]byte, 8))
-	wantErr(t, "sixteen minutes are not over", err, syscall.EAGAIN)
-	w.Advance(15 * time.Minute)
-	_, err = a.Recv(c, make([]byte, 8))
-	wantErr(t, "given up", err, syscall.ETIMEDOUT)
-	_, err = b.Recv(s, make([]byte, 8))
-	wantErr(t, "the other end knows nothing", err, syscall.EAGAIN)
-
-	c, s = connection(t, healed(w, a, b), a, b)
-	w.SetLink(a, b, sim.Link{Loss: 1})
-	_, err = a.Send(c, []byte("late"))
-	check(t, err)
-	w.Advance(time.Minute)
-	healed(w, a, b)
-	w.Advance(2 * time.Minute)
-	var p [8]byte
-	n, err := b.Recv(s, p[:])
-	if string(p[:n]) != "late" || err != nil {
-		t.Errorf("after the cut: %q, %v", p[:n], err)
-	}
-}
-
-func healed(w *sim.World, a, b *sim.Kernel) *sim.World {
-	w.SetLink(a, b, sim.Link{DelayMin: ms, DelayMax: ms})
-	return w
-}
-
-func TestCloseDelivers(t *testing.T) {
-	w, a, b := two(1, link(5*ms))
-	c, s := connection(t, w, a, b)
-	big := bytes.Repeat([]byte("x"), 60000)
-	check(t, a.SetOption(c, sock.SendBuff, 100000))
-	check(t, b.SetOption(s, sock.RecvBuff, 2000))
-	n, err := a.Send(c, big)
-	if n != len(big) || err != nil {
-		t.Fatal(n, err)
-	}
-	check(t, a.Close(c))
-	got := 0
-	buf := make([]byte, 1000)
-	for {
-		n, err := b.Recv(s, buf)
-		if err == syscall.EAGAIN {
-			w.Advance(ms)
-			continue
-		}
-		check(t, err)
-		if n == 0 {
-			break
-		}
-		got += n
-	}
-	if got != len(big) {
-		t.Errorf("%d of %d bytes came", got, len(big))
-	}
-}
-
-func TestOrphanIsGivenUp(t *testing.T) {
-	w, a, b := two(1, link(ms))
-	c, s := connection(t, w, a, b)
-	check(t, a.Close(c))
-	w.Advance(59 * time.Second)
-	wantErr(t, "close write works still", b.CloseWrite(s), nil)
-
-	c, s = connection(t, w, a, b)
-	check(t, a.Close(c))
-	w.Advance(70 * time.Second)
-	_, err := b.Send(s, []byte("x"))
-	check(t, err)
-	w.Advance(time.Second)
-	_, err = b.Send(s, []byte("x"))
-	wantErr(t, "the other end is gone", err, syscall.EPIPE)
-}
-
-func TestTimeWaitEnds(t *testing.T) {
-	w, a, b := two(1, link(ms))
-	l := listen(t, b, "192.0.2.2:7", 1)
-	c := dial(t, a, "192.0.2.2:7")
-	w.Advance(10 * ms)
-	s, _, err := b.Accept(l)
-	check(t, err)
-	check(t, b.Close(s))
-	w.Advance(10 * ms)
-	check(t, a.Close(c))
-	check(t, b.Close(l))
-	w.Advance(10 * ms)
-	again := open(t, b, sock.Inet4, frio.Stream)
-	wantErr(t, "in TIME_WAIT", b.Bind(again, at(addrB, 7)), syscall.EADDRINUSE)
-	w.Advance(time.Minute)
-	wantErr(t, "after TIME_WAIT", b.Bind(again, at(addrB, 7)), nil)
-}
-
-func TestResetBeforeAccept(t *testing.T) {
-	for _, aborts := range []bool{false, true} {
-		w, a, b := two(1, link(ms))
-		b.SetAcceptAborts(aborts)
-		l := listen(t, b, "192.0.2.2:7", 8)
-		c := dial(t, a, "192.0.2.2:7")
-		w.Advance(10 * ms)
-		check(t, a.Abort(c))
-		w.Advance(10 * ms)
-		fd, peer, err := b.Accept(l)
-		if aborts {
-			wantErr(t, "accept", err, syscall.ECONNABORTED)
-			_, _, err = b.Accept(l)
-			wantErr(t, "accept again", err, syscall.EAGAIN)
-			continue
-		}
-		if err != nil || peer.AddrPort.Addr() != addrA {
-			t.Fatal(peer, err)
-		}
-		_, err = b.RemoteAddr(fd)
-		wantErr(t, "remote", err, syscall.ENOTCONN)
-		_, err = b.Recv(fd, make([]byte, 8))
-		wantErr(t, "recv", err, syscall.ECONNRESET)
-	}
-}
-
 func TestEphemeralPortsRunOut(t *testing.T) {
 	_, a, b := two(1, link(ms))
 	a.SetEphemeralPorts(40000, 40002)
@@ -406,6 +290,23 @@ func TestEphemeralPortsRunOut(t *testing.T) {
 	fd := open(t, a, sock.Inet4, frio.Stream)
 	wantErr(t, "connect", a.Connect(fd, at(addrB, 7)), syscall.EADDRNOTAVAIL)
 	wantErr(t, "bind", a.Bind(fd, at(addrA, 0)), syscall.EADDRINUSE)
+}
+
+// TestTimeWaitIsNoHindrance to another connection from the same port, but a half-closed one is.
+func TestTimeWaitIsNoHindrance(t *testing.T) {
+	w, a, b := two(1, link(ms))
+	a.SetEphemeralPorts(40000, 40000)
+	c, s := connection(t, w, a, b)
+	listen(t, b, "192.0.2.2:7", 8)
+	check(t, a.Close(c))
+	w.Advance(10 * ms)
+	fd := open(t, a, sock.Inet4, frio.Stream)
+	wantErr(t, "half-closed", a.Connect(fd, at(addrB, 7)), syscall.EADDRNOTAVAIL)
+	check(t, b.Close(s))
+	w.Advance(10 * ms)
+	wantErr(t, "in TIME_WAIT", a.Connect(fd, at(addrB, 7)), syscall.EAGAIN)
+	w.Advance(10 * ms)
+	wantErr(t, "connected", a.Connected(fd), nil)
 }
 
 // TestManyConnections would take minutes if anything looked through all of them.

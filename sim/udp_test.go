@@ -186,7 +186,12 @@ func TestErrorsComeBack(t *testing.T) {
 	_, err = a.Recv(s, nil)
 	wantErr(t, "after two delays", err, syscall.ECONNREFUSED)
 	w.Unreachable(black, syscall.EHOSTUNREACH)
+	_, err = a.Send(s, []byte("x"))
+	check(t, err)
 	check(t, a.Connect(s, at(netip.MustParseAddr("203.0.113.7"), 9)))
+	w.Advance(time.Second)
+	_, err = a.Recv(s, nil)
+	wantErr(t, "an error about the peer before", err, syscall.EAGAIN)
 	_, err = a.Send(s, []byte("x"))
 	check(t, err)
 	w.Advance(20 * ms)
@@ -195,6 +200,8 @@ func TestErrorsComeBack(t *testing.T) {
 	a.Reject(black, syscall.EPERM)
 	_, err = a.Send(s, []byte("x"))
 	wantErr(t, "rejected here", err, syscall.EPERM)
+	_, err = a.SendPackets(s, []frio.Packet{{Remote: netip.AddrPortFrom(addrB, 9), Local: netip.AddrPortFrom(lo4, 0)}})
+	wantErr(t, "from loopback", err, syscall.EINVAL)
 	wantErr(t, "other family", send(t, a, bindUDP(t, a, "[::]:0"), "x", "[2001:db8::1]:9"), syscall.ENETUNREACH)
 }
 
@@ -312,6 +319,16 @@ func TestSteering(t *testing.T) {
 	}
 	if len(owner) != 64 || used != 4 {
 		t.Errorf("%d peers on %d sockets", len(owner), used)
+	}
+	check(t, b.SteerPackets(group[3], 2))
+	for i := range 64 {
+		check(t, send(t, a, bindUDP(t, a, fmt.Sprint("192.0.2.1:", 2000+i)), "x", "192.0.2.2:53"))
+	}
+	w.Advance(10 * ms)
+	for i, fd := range group {
+		if n := len(received(t, b, fd)); (n > 0) != (i < 2) {
+			t.Errorf("steered to two of four: socket %d got %d", i, n)
+		}
 	}
 }
 

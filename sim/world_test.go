@@ -197,6 +197,34 @@ func TestLookup(t *testing.T) {
 	wantErr(t, "never", err, syscall.EAGAIN)
 }
 
+// TestNotifyOnce: a notify that was replaced while its look-up's result was about to be told is not called twice.
+func TestNotifyOnce(t *testing.T) {
+	w, k, _ := two(1, sim.Options{})
+	w.SetHost("x.example", time.Second, []netip.Addr{addrA}, nil)
+	told := 0
+	var second event.Lookup
+	k.Lookup("x.example", func() { second.SetNotify(func() { told++ }) })
+	second = k.Lookup("x.example", func() { t.Error("the notify that was replaced") })
+	w.Advance(time.Minute)
+	if told != 1 {
+		t.Errorf("told %d times", told)
+	}
+}
+
+// TestClockStandsForWhatIsCancelled: the time-out of a connect that came up is no event.
+func TestClockStandsForWhatIsCancelled(t *testing.T) {
+	w, a, b := two(1, link(ms))
+	listen(t, b, "192.0.2.2:7", 8)
+	dial(t, a, "192.0.2.2:7")
+	start := w.Now()
+	p := poller(t, a)
+	_, err := p.Wait(make([]event.Event, 1), -1)
+	wantErr(t, "wait", err, sim.ErrStuck)
+	if d := w.Now().Sub(start); d != 3*ms {
+		t.Errorf("the clock went on by %v, the handshake takes 3ms", d)
+	}
+}
+
 func TestTrace(t *testing.T) {
 	w, k, _ := two(1, sim.Options{Trace: 2})
 	_, _, _ = k.Accept(77)

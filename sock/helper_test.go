@@ -60,8 +60,26 @@ func socket(t testing.TB, f sock.Family, k frio.Kind) int {
 	t.Helper()
 	fd, err := kernel.Socket(f, k)
 	must(t, err)
-	t.Cleanup(func() { _ = kernel.Close(fd) })
+	closeLater(t, fd)
 	return fd
+}
+
+// opened holds what closeLater will close: a number that closeNow gave back may be somebody else's by then.
+var opened = map[int]bool{}
+
+func closeLater(t testing.TB, fd int) {
+	opened[fd] = true
+	t.Cleanup(func() {
+		if opened[fd] {
+			closeNow(t, fd)
+		}
+	})
+}
+
+func closeNow(t testing.TB, fd int) {
+	t.Helper()
+	delete(opened, fd)
+	must(t, kernel.Close(fd))
 }
 
 // bound returns a socket and the address it was given.
@@ -102,7 +120,7 @@ func accept(t testing.TB, fd int) (int, sock.Addr) {
 	await(t, fd, unix.POLLIN)
 	child, peer, err := kernel.Accept(fd)
 	must(t, err)
-	t.Cleanup(func() { _ = kernel.Close(child) })
+	closeLater(t, child)
 	return child, peer
 }
 

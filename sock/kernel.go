@@ -118,7 +118,7 @@ type Kernel interface {
 	// shared and names no Remote: the Packet does. An errno with count 0 used up no Packet; a pending error of the socket comes so.
 	// Local is invalid for a datagram to an IPv6 group; for one to an IPv4 group or broadcast it is the address that an answer can leave from.
 	// SendPackets sends from Local's address and Ifindex where they are set, to Remote (not set: the connected peer); ECN and Time are
-	// not looked at. It stops at the first that fails: count > 0 with nil if some were sent, else (0, errno) of that first one. It may stop
+	// not looked at, nor is Ifindex for a Remote of this machine: what does not leave has no interface to leave by (FreeBSD: nor for IPv4). It stops at the first that fails: count > 0 with nil if some were sent, else (0, errno) of that first one. It may stop
 	// early without a failure. Datagrams of one size to one peer go as a train where the kernel can (UDP_SEGMENT); a train that
 	// fails goes datagram by datagram. On Local datagram sockets Remote is invalid.
 	RecvPackets(fd int, packets []frio.Packet) (count int, err error)

@@ -13,14 +13,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// twoLinks has two pairs of linked interfaces, an alias on each, and nothing else. Addresses come when the links are up:
-// IPv6 loses datagrams while its routes follow a link that comes up.
+// twoLinks has two pairs of linked interfaces, an alias on each, and nothing else. Addresses come when the links are up,
+// and none by themselves: IPv6 loses datagrams while its routes follow a link or an address that comes up.
 const twoLinks = `
 ip link set lo up
 for i in 1 2; do
 	ip link add a$i type veth peer name b$i
-	ip link set b$i up
-	ip link set a$i up
+	ip link set b$i addrgenmode none up
+	ip link set a$i addrgenmode none up
 done
 for i in 1 2; do
 	until ip link show a$i | grep -q "state UP"; do sleep 0.02; done
@@ -159,14 +159,18 @@ func TestLinkLocal(t *testing.T) {
 	if own.Ifindex != addr.Ifindex || own.AddrPort.Addr().Zone() != "" {
 		t.Fatalf("bound to %+v", own)
 	}
-	set(t, server, sock.PacketInfo)
 	client, from := bound(t, sock.Inet6, frio.Datagram, addr)
-	if n, err := kernel.SendPackets(client, []frio.Packet{{Data: []byte("x"), Remote: own.AddrPort, Ifindex: own.Ifindex}}); n != 1 || err != nil {
-		t.Fatal(n, err)
-	}
-	p := recvPackets(t, server, 1, 64)[0]
-	if p.Remote != from.AddrPort || p.Ifindex == 0 {
-		t.Errorf("%+v", p)
+	question := frio.Packet{Data: []byte("x"), Remote: own.AddrPort, Ifindex: own.Ifindex}
+	var p frio.Packet
+	for _, info := range []int{0, 1} { // the sender's address alone tells its scope
+		must(t, kernel.SetOption(server, sock.PacketInfo, info))
+		if n, err := kernel.SendPackets(client, []frio.Packet{question}); n != 1 || err != nil {
+			t.Fatal(n, err)
+		}
+		p = recvPackets(t, server, 1, 64)[0]
+		if p.Remote != from.AddrPort || p.Ifindex != addr.Ifindex || p.Local.IsValid() != (info == 1) {
+			t.Errorf("PacketInfo %d: %+v", info, p)
+		}
 	}
 	if n, err := kernel.SendPackets(server, []frio.Packet{p}); n != 1 || err != nil {
 		t.Errorf("answer to %v at %d: %v", p.Remote, p.Ifindex, err)

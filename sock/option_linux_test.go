@@ -99,6 +99,11 @@ func TestDontFragment(t *testing.T) {
 			if got, err := kernel.Option(fd, sock.DontFragment); got != value || raw != mode || err != nil {
 				t.Errorf("%d became %d, in the kernel %d, %v", value, got, raw, err)
 			}
+			if f.family == sock.Inet6 {
+				if raw, err := unix.GetsockoptInt(fd, level, unix.IPV6_DONTFRAG); raw != value || err != nil {
+					t.Errorf("%d became %d for this machine's own fragments, %v", value, raw, err)
+				}
+			}
 		}
 	})
 }
@@ -193,8 +198,14 @@ func TestSteer(t *testing.T) {
 					fds = append(fds, fd)
 				}
 				must(t, kernel.SteerPackets(fds[0], shards))
-				const peers, rounds = 64, 3
+				const peers, rounds = 192, 3
 				to := inet(c.loopback, own.AddrPort.Port()).AddrPort
+				met := map[byte][]int{}
+				perShard := make([]int, shards)
+				packets := make([]frio.Packet, 8)
+				for i := range packets {
+					packets[i].Data = make([]byte, 0, 8)
+				}
 				for i := range peers {
 					client, _ := bound(t, c.family.family, frio.Datagram, inet(c.from(i), 0))
 					if c.family.family == sock.Inet4 && i%2 == 0 { // a longer header: the port is further behind
@@ -205,20 +216,12 @@ func TestSteer(t *testing.T) {
 							t.Fatal(n, err)
 						}
 					}
-				}
-				met := map[byte][]int{}
-				perShard := make([]int, shards)
-				for shard, fd := range fds {
-					packets := make([]frio.Packet, 64)
-					for i := range packets {
-						packets[i].Data = make([]byte, 0, 8)
-					}
-					for {
+					closeNow(t, client)
+					for shard, fd := range fds {
 						n, err := kernel.RecvPackets(fd, packets)
-						if err == syscall.EAGAIN {
-							break
+						if err != syscall.EAGAIN {
+							must(t, err)
 						}
-						must(t, err)
 						for _, p := range packets[:n] {
 							met[p.Data[0]] = append(met[p.Data[0]], shard)
 							perShard[shard]++

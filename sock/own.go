@@ -51,10 +51,10 @@ func (o *own) has(a netip.Addr) bool {
 	return ok
 }
 
-// interfaceFor is the interface by which a datagram to remote is to leave: none if it does not leave. A link-local
-// address is meant at its interface only.
+// interfaceFor is the interface by which a datagram to remote is to leave: none if it does not leave. The scope of a
+// link-local address stands in the address itself.
 func (o *own) interfaceFor(remote netip.Addr, ifindex uint32) uint32 {
-	if ifindex == 0 || remote.IsValid() && !scoped(remote) && o.has(remote) {
+	if ifindex == 0 || o.has(remote) {
 		return 0
 	}
 	return ifindex

@@ -40,6 +40,7 @@ func TestTrain(t *testing.T) {
 			{"two", []int{100, 100}, 1},
 			{"shorter last", []int{100, 100, 40}, 1},
 			{"shorter in the middle", []int{100, 40, 100, 40}, 2},
+			{"two shorter ones", []int{100, 40, 40}, 1},
 			{"longer later", []int{40, 100, 200}, 0},
 			{"empty ones", []int{0, 0, 0}, 0},
 			{"empty last", []int{100, 100, 0}, 1},

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"strconv"
 	"time"
 
@@ -39,6 +40,25 @@ type demux struct {
 	round    uint64         // of telling them
 	nextID   uint64
 }
+
+// key says whose a datagram is: the peer's address and port, the address of ours that it came to, and for link-local
+// peers the interface, without which their address says nothing. It is plain bytes, so that a map of it holds no pointers.
+type key struct {
+	remote, local [16]byte
+	ifindex       uint32
+	port          uint16
+}
+
+func keyOf(p *frio.Packet) key {
+	remote := p.Remote.Addr()
+	k := key{remote: remote.As16(), local: p.Local.Addr().As16(), port: p.Remote.Port()}
+	if scoped(remote) {
+		k.ifindex = p.Ifindex
+	}
+	return k
+}
+
+func scoped(a netip.Addr) bool { return a.IsLinkLocalUnicast() && !a.Is4() }
 
 // take reads from the socket, at most so many batches, and gives each datagram to whom it is for. It calls no callbacks.
 func (l *Listener) take(rounds int) {

@@ -81,7 +81,9 @@ func childOf(e *friotest.Env, l, c *friotest.Probe) *friotest.Probe {
 	return child
 }
 
-func countsOf(p *friotest.Probe) *udp.Counts { return p.IO.(interface{ Counts() *udp.Counts }).Counts() }
+func countsOf(p *friotest.Probe) *udp.Counts {
+	return p.IO.(interface{ Counts() *udp.Counts }).Counts()
+}
 
 func packetTo(to netip.AddrPort, text string) frio.Packet {
 	return frio.Packet{Data: []byte(text), Remote: to}

@@ -2,7 +2,6 @@ package udp
 
 import (
 	"encoding/binary"
-	"net/netip"
 
 	"github.com/frio-io/frio"
 	"github.com/frio-io/frio/talloc"
@@ -165,22 +164,3 @@ func (b *inbox) release() {
 	b.data.Free()
 	*b = inbox{}
 }
-
-// key says whose a datagram is: the peer's address and port, the address of ours that it came to, and for link-local
-// peers the interface, without which their address says nothing. It is plain bytes, so that a map of it holds no pointers.
-type key struct {
-	remote, local [16]byte
-	ifindex       uint32
-	port          uint16
-}
-
-func keyOf(p *frio.Packet) key {
-	remote := p.Remote.Addr()
-	k := key{remote: remote.As16(), local: p.Local.Addr().As16(), port: p.Remote.Port()}
-	if scoped(remote) {
-		k.ifindex = p.Ifindex
-	}
-	return k
-}
-
-func scoped(a netip.Addr) bool { return a.IsLinkLocalUnicast() && !a.Is4() }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"math/rand/v2"
-	"net/netip"
 	"testing"
 
 	"github.com/frio-io/frio"
@@ -145,28 +144,5 @@ func TestInboxAllocs(t *testing.T) {
 		}
 	}); n > 0 {
 		t.Errorf("%v allocations", n)
-	}
-}
-
-func TestKey(t *testing.T) {
-	packet := func(remote, local string, ifindex uint32) *frio.Packet {
-		return &frio.Packet{Remote: netip.MustParseAddrPort(remote), Local: netip.MustParseAddrPort(local), Ifindex: ifindex}
-	}
-	for _, c := range []struct {
-		name string
-		a, b *frio.Packet
-		same bool
-	}{
-		{"the same", packet("192.0.2.1:7", "192.0.2.9:1", 1), packet("192.0.2.1:7", "192.0.2.9:1", 1), true},
-		{"another way in", packet("192.0.2.1:7", "192.0.2.9:1", 1), packet("192.0.2.1:7", "192.0.2.9:1", 2), true},
-		{"another port", packet("192.0.2.1:7", "192.0.2.9:1", 1), packet("192.0.2.1:8", "192.0.2.9:1", 1), false},
-		{"another peer", packet("192.0.2.1:7", "192.0.2.9:1", 1), packet("192.0.2.2:7", "192.0.2.9:1", 1), false},
-		{"another address of ours", packet("192.0.2.1:7", "192.0.2.9:1", 1), packet("192.0.2.1:7", "192.0.2.8:1", 1), false},
-		{"link-local on another link", packet("[fe80::1]:7", "[fe80::2]:1", 1), packet("[fe80::1]:7", "[fe80::2]:1", 2), false},
-		{"link-local on the same link", packet("[fe80::1]:7", "[fe80::2]:1", 2), packet("[fe80::1]:7", "[fe80::2]:1", 2), true},
-	} {
-		if same := keyOf(c.a) == keyOf(c.b); same != c.same {
-			t.Errorf("%s: one child: %v", c.name, same)
-		}
 	}
 }

@@ -273,7 +273,7 @@ func (l *Listener) announce() {
 		if l.train.pending() {
 			l.take(roundsMax)
 		}
-		if l.read != nil && l.waiting.first != nil {
+		if l.read != nil && l.waiting.first != nil && !l.resting() {
 			l.read()
 		}
 	case l.read != nil && l.train.pending():
@@ -469,7 +469,7 @@ func (l *Listener) Debug(w io.Writer) {
 	fmt.Fprintf(w, "%s\n", l.Describe())
 	in := frio.Indent(w)
 	fmt.Fprintf(in, "state %v%s%s%s%s\n", l.state, word(l.read != nil, ", wants read"), word(l.write != nil, ", wants write"),
-		word(l.loop == nil, ", no loop"), word(l.rest != time.Time{}, ", resting"))
+		word(l.loop == nil, ", no loop"), word(l.resting(), ", resting"))
 	if l.err != nil {
 		fmt.Fprintf(in, "ended: %v\n", l.err)
 	}

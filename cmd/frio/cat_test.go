@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/frio-io/frio/conf"
@@ -160,6 +161,17 @@ func TestCatUnixDatagrams(t *testing.T) {
 	server.exits(0)
 	if got := server.out.String(); got != "a datagram\n" {
 		t.Errorf("printed %q", got)
+	}
+}
+
+// A signal ends it, and it leaves no file behind.
+func TestCatInterrupted(t *testing.T) {
+	path := filepath.Join(shortDir(t), "cat.sock")
+	p, _ := listening(t, "unix", path)
+	p.signal(syscall.SIGINT)
+	p.exits(1)
+	if _, err := os.Stat(path); !os.IsNotExist(err) {
+		t.Errorf("the socket's file is still there (%v)", err)
 	}
 }
 

@@ -255,7 +255,7 @@ func TestUsage(t *testing.T) {
 		{"cat without an address", []string{"cat", "tcp"}, 2, "", "STACK and ADDRESS"},
 		{"cat with a bad address", []string{"cat", "tcp", "127.0.0.1"}, 2, "", "host:port"},
 		{"cat with a bad port", []string{"cat", "tcp", "127.0.0.1:70000"}, 2, "", "frio cat: port: "},
-		{"cat with an unknown method", []string{"cat", "tpc", "127.0.0.1:7"}, 2, "", `no method "tpc"`},
+		{"cat with an unknown method", []string{"cat", "tpc", "127.0.0.1:7"}, 2, "", "no method `tpc`"},
 		{"cat with an unknown option", []string{"cat", "tcp", "127.0.0.1:7", "-o", "tcp.colour=red"}, 2, "", "unknown key `colour`"},
 		{"cat with half an option", []string{"cat", "tcp", "127.0.0.1:7", "-o", "tcp"}, 2, "", "it has no ="},
 		{"cat with a time-out that has no effect", []string{"cat", "tcp", "127.0.0.1:7", "-listen", "-timeout", "1s"}, 2, "", "-timeout"},
