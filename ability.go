@@ -3,6 +3,8 @@ package frio
 import (
 	"io"
 	"net/netip"
+
+	"github.com/frio-io/frio/talloc"
 )
 
 // The rare abilities are found by type assertion; a layer forwards those that it keeps.
@@ -107,6 +109,12 @@ type Lingerer interface{ CloseTail(tail []byte) error }
 
 // Identified is a child that knows the number its parent gave it.
 type Identified interface{ ID() uint64 }
+
+// Copier makes another IO of the same configuration in ctx, as if its section had been parsed again: not connected. Every
+// connecting side has it; what they share does not change after Parse, so a section is read once. Thread: any.
+type Copier interface {
+	Copy(ctx *talloc.Context) (IO, error)
+}
 
 // Indent is Debug's nesting: it returns a writer that indents every line.
 func Indent(w io.Writer) io.Writer { return &indenter{w: w, start: true} }

@@ -64,6 +64,7 @@ var (
 	_ frio.Lingerer        = (*Conn)(nil)
 	_ frio.Peer            = (*Conn)(nil)
 	_ frio.Identified      = (*Conn)(nil)
+	_ frio.Copier          = (*Conn)(nil)
 )
 
 // Stream is what a stream method gives to its listeners and connections. It does not change after Parse.
@@ -98,6 +99,14 @@ func NewClient(ctx *talloc.Context, cfg *Stream, target *Target) (*Conn, error) 
 	how := Dialing{Method: cfg.Method, Kind: frio.Stream, Kernel: cfg.Kernel, Setup: cfg.Setup, Owner: (*connDial)(c)}
 	c.target, c.dial = target, NewDialer(how, target)
 	return c, nil
+}
+
+// Copy makes another connection to the same target.
+func (c *Conn) Copy(ctx *talloc.Context) (frio.IO, error) {
+	if c.role == frio.Server {
+		return nil, errors.ErrUnsupported
+	}
+	return NewClient(ctx, c.cfg, c.target)
 }
 
 // The parts of a Conn that its loop calls. They are types of their own so that their methods are not the Conn's.

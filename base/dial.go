@@ -265,8 +265,8 @@ func (d *Dialer) try(now time.Time) {
 
 func (d *Dialer) failed(a *attempt, err error) {
 	d.pace = time.Time{}
-	if len(d.target.Hosts) > 0 {
-		err = fmt.Errorf("%v: %w", a.addr, err)
+	if name := a.addr.String(); name != d.target.String() {
+		err = fmt.Errorf("%s: %w", name, err)
 	}
 	d.err = err
 }

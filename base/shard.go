@@ -30,6 +30,9 @@ func Shard(ctx *talloc.Context, addrs []netip.AddrPort, one func(*talloc.Context
 	for _, a := range addrs {
 		s, err := one(ctx, a)
 		if err != nil {
+			for _, made := range shards {
+				_ = made.Close()
+			}
 			return nil, err
 		}
 		shards = append(shards, s)

@@ -250,7 +250,7 @@ func lookupID(value, form string) (n number, msg string) {
 	if msg != "" || n.negative {
 		return n, fmt.Sprintf("no %s `%s`", form, value)
 	}
-	return n, outOfRange(value, false, n.size >= math.MaxUint32, "", strconv.Itoa(math.MaxUint32-1))
+	return n, outOfRange(value, false, n.size >= math.MaxUint32, "", strconv.FormatUint(math.MaxUint32-1, 10))
 }
 
 // durationUnits are what a number of a duration may be followed by; without any it is seconds.

@@ -109,12 +109,12 @@ func (l *loader) names(list []*conf.Section) {
 	}
 }
 
-// targets reads the home_servers. Each is parsed once here, to find its mistakes and to be printed, and again for each connection.
+// targets reads the home_servers.
 func (l *loader) targets(root *conf.Section) {
 	list := root.TakeSections("home_server")
 	l.names(list)
 	for _, cs := range list {
-		t := &target{name: cs.Name2, cs: cs}
+		t := &target{name: cs.Name2, at: cs.Pos}
 		ctx, err := l.server.ctx.New("home_server " + cs.Name2)
 		if err == nil {
 			t.io, err = frio.ParseClient(ctx, cs)
@@ -200,7 +200,7 @@ func (l *loader) listen(cs *conf.Section, v *service) {
 	at := protocolOf(cs)
 	if v.target != nil && v.target.io != nil && v.target.io.Kind() != one.io.Kind() {
 		l.errs = append(l.errs, at.Errorf("protocol: a relay cannot carry a %v to home_server %s, a %v (%v)",
-			one.io.Kind(), v.target.name, v.target.io.Kind(), v.target.cs.Pos))
+			one.io.Kind(), v.target.name, v.target.io.Kind(), v.target.at))
 		return
 	}
 	if one.io.Kind() == frio.Datagram {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"sync"
 	"time"
 
 	"github.com/frio-io/frio"
@@ -74,16 +73,13 @@ type service struct {
 // target is one `home_server NAME { }`.
 type target struct {
 	name string
-	io   frio.IO // as parsed first: for its kind and Debug, never connected
-	mu   sync.Mutex
-	cs   *conf.Section // guarded by mu: each connection is parsed from it
+	at   conf.Pos
+	io   frio.IO // as parsed, never connected: each connection is a copy of it
 }
 
 // dial makes a connection to the target, not connected yet, with memory of ctx. Thread: any.
 func (t *target) dial(ctx *talloc.Context) (frio.IO, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return frio.ParseClient(ctx, t.cs)
+	return t.io.(frio.Copier).Copy(ctx)
 }
 
 // Open opens all listeners, or none, and serves them on loop. The error is that of the first that could not be opened. loop must run

@@ -45,6 +45,7 @@ var (
 	_ frio.SocketAddresser = (*Client)(nil)
 	_ frio.Stater          = (*Client)(nil)
 	_ frio.Lingerer        = (*Client)(nil)
+	_ frio.Copier          = (*Client)(nil)
 )
 
 func newClient(ctx *talloc.Context, opts *options, target *base.Target) (*Client, error) {
@@ -65,6 +66,11 @@ func newClient(ctx *talloc.Context, opts *options, target *base.Target) (*Client
 		Owner:  (*clientDial)(c),
 	}, target)
 	return c, nil
+}
+
+// Copy makes another client of the same target.
+func (c *Client) Copy(ctx *talloc.Context) (frio.IO, error) {
+	return newClient(ctx, &c.options, c.target)
 }
 
 // The parts of a Client that its loop calls.

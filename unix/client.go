@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"github.com/frio-io/frio"
+	"github.com/frio-io/frio/talloc"
 )
 
 // Client is the connecting side of a datagram socket. Its peer is fixed, so it has batches, which a listening
@@ -16,7 +17,13 @@ type Client struct {
 var (
 	_ frio.IO       = (*Client)(nil)
 	_ frio.PacketIO = (*Client)(nil)
+	_ frio.Copier   = (*Client)(nil)
 )
+
+// Copy makes another client of the same name.
+func (c *Client) Copy(ctx *talloc.Context) (frio.IO, error) {
+	return newDatagram(ctx, c.kernel, c.opts, frio.Client, c.file)
+}
 
 // ReadPackets reads datagrams, one call of the system each.
 func (c *Client) ReadPackets(packets []frio.Packet) (int, error) {
