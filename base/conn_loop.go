@@ -281,8 +281,7 @@ func (c *Conn) Debug(w io.Writer) {
 	fmt.Fprintf(w, "%s\n", c.Describe())
 	in := frio.Indent(w)
 	fmt.Fprintf(in, "state %v, in %d bytes, out %d bytes\n", c.state, c.bytesIn, c.bytesOut)
-	fmt.Fprintf(in, "wants%s%s%s\n", word(c.read != nil && !c.readEnded, " read"), word(c.write != nil && !c.writeEnded, " write"),
-		word(c.loop == nil, " no loop"))
+	fmt.Fprintf(in, "%s\n", wishes(c.loop, c.read != nil && !c.readEnded, c.write != nil && !c.writeEnded))
 	if n := c.out.len(); n > 0 {
 		fmt.Fprintf(in, "holds %d bytes unsent\n", n)
 	}
@@ -303,6 +302,17 @@ func (c *Conn) Debug(w io.Writer) {
 	if c.cfg.Debug != nil && c.role == frio.Client {
 		c.cfg.Debug(in)
 	}
+}
+
+// wishes says what an IO waits for.
+func wishes(loop *event.Loop, read, write bool) string {
+	switch {
+	case loop == nil:
+		return "in no loop"
+	case !read && !write:
+		return "in a loop, wants nothing"
+	}
+	return "wants" + word(read, " read") + word(write, " write")
 }
 
 func word(is bool, w string) string {

@@ -446,6 +446,9 @@ func (l *Listener) Debug(w io.Writer) {
 		fmt.Fprintf(in, "open %d, accepted %d, denied %d, over the limit of their source %d, aborted %d, out of descriptors %d, timed out %d\n",
 			l.count, n.Accepted.Load(), n.Denied.Load(), n.PerSource.Load(), n.Aborted.Load(), n.Exhausted.Load(), n.Timeouts.Load())
 	}
+	if l.how.Addr.AddrPort.IsValid() {
+		fmt.Fprintf(in, "networks: %s\n", l.how.Networks.String())
+	}
 	if l.fd >= 0 {
 		fmt.Fprintf(in, "%s\n", Granted(l.cfg.Kernel, l.fd, l.cfg.Buffers[0], l.cfg.Buffers[1]))
 	}

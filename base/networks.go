@@ -2,8 +2,10 @@ package base
 
 import (
 	"cmp"
+	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 )
 
 // Networks says which peers may speak to us. The longest matching prefix decides, in whatever order they were
@@ -38,6 +40,25 @@ func NewNetworks(cfg NetworksConfig) Networks {
 		return cmp.Compare(b.prefix.Bits(), a.prefix.Bits())
 	})
 	return n
+}
+
+// String prints the rules as they are asked: "deny 10.0.0.0/8, allow 0.0.0.0/0, deny all others".
+func (n *Networks) String() string {
+	if len(n.rules) == 0 {
+		return "all allowed"
+	}
+	var b strings.Builder
+	for _, r := range n.rules {
+		fmt.Fprintf(&b, "%s %v, ", verb(r.allow), r.prefix)
+	}
+	return b.String() + verb(n.open) + " all others"
+}
+
+func verb(allow bool) string {
+	if allow {
+		return "allow"
+	}
+	return "deny"
 }
 
 // Allowed tells whether addr may speak to us.
