@@ -310,6 +310,7 @@ func (l *Listener) Debug(w io.Writer) {
 	}
 	l.set.debug(in, l.kernel, l.fd)
 	fmt.Fprintf(in, "reuse_port %s, children %s%s\n", base.YesNo(l.set.ReusePort), mode(l.set.demux), word(l.gate != nil, " with a gate"))
+	fmt.Fprintf(in, "networks: %s\n", l.set.networks.String())
 	if l.fd >= 0 || l.counts.In.Load() > 0 {
 		l.counts.debug(in)
 	}
