@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -35,6 +36,27 @@ type catFlags struct {
 	wait, timeout   time.Duration
 	kind            string
 	options         []string
+	tls             []tlsFlag
+}
+
+// tlsFlag is a flag that stands for a key of `tls { }`.
+type tlsFlag struct {
+	key   string
+	value *string
+}
+
+// tlsFlags adds the flags that openssl and curl have a short word for.
+func tlsFlags(fs *flag.FlagSet) (list []tlsFlag) {
+	for _, f := range []struct{ name, key, usage string }{
+		{"ca", "ca_file", "tls: `FILE` of the CAs that the peer's certificate must come from"},
+		{"cert", "certificate_file", "tls: `FILE` of our certificate"},
+		{"key", "private_key_file", "tls: `FILE` of its private key"},
+		{"hostname", "hostname", "tls: the `name` to ask for and to find in the peer's certificate (default: the host of ADDRESS)"},
+		{"alpn", "alpn", "tls: application `protocol` to agree on"},
+	} {
+		list = append(list, tlsFlag{f.key, fs.String(f.name, "", f.usage)})
+	}
+	return list
 }
 
 func cat(args []string, std streams) int {
@@ -45,6 +67,7 @@ func cat(args []string, std streams) int {
 	fs.DurationVar(&f.wait, "wait", time.Second, "how long to wait for what may still come")
 	fs.DurationVar(&f.timeout, "timeout", 0, "how long a connect may take (default 10s)")
 	fs.StringVar(&f.kind, "type", "", "stream or datagram, of a unix socket")
+	f.tls = tlsFlags(fs)
 	fs.Func("o", "`section.key=value`, as in a configuration; may be repeated: -o tcp.src_ipaddr=127.0.0.2", func(s string) error {
 		if _, _, ok := strings.Cut(s, "="); !ok {
 			return errors.New("it has no =")

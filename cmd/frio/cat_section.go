@@ -40,6 +40,11 @@ func (f *catFlags) section(stack, address string) (string, error) {
 	if f.timeout > 0 {
 		base.set("connect_timeout", fmt.Sprintf("%dms", max(f.timeout.Milliseconds(), 1)))
 	}
+	for _, t := range f.tls {
+		if *t.value != "" {
+			top.group("tls").set(t.key, *t.value)
+		}
+	}
 	for _, o := range f.options {
 		path, value, _ := strings.Cut(o, "=")
 		g, keys := top, strings.Split(strings.TrimSpace(path), ".")
