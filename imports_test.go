@@ -27,6 +27,7 @@ var arrows = []struct {
 	{"udp", "talloc conf event . sock base"},
 	{"tcp", "talloc conf event . sock base"},
 	{"unix", "talloc conf event . sock base"},
+	{"tls/dtls", ""},
 	{"all", "udp tcp unix"},
 	{"friotest", "talloc conf event . sock sim"},
 	{"server", "talloc conf event . sock"},
@@ -37,6 +38,8 @@ var arrows = []struct {
 var foreign = map[string][]string{
 	"event": {"golang.org/x/sys/unix"},
 	"sock":  {"golang.org/x/sys/unix"},
+	// The standard library has it too, but does not export it.
+	"tls/dtls": {"golang.org/x/crypto/chacha20poly1305"},
 }
 
 // descriptors may be seen in these packages only.

@@ -1,0 +1,55 @@
+package dtls
+
+import "time"
+
+// Limits of everything that a peer can make grow. An association before its end of handshake holds at most
+// maxReassembly + maxEarlyBytes of its peer's bytes, and one that is open at most one datagram.
+const (
+	maxPlaintext = 1 << 14 // bytes in a record; RFC 5246, Section 6.2.1
+
+	// A hello may not be fragmented (the gate keeps no state), so it fits a datagram: 1500 and some room.
+	maxHello = 2048
+	// A chain of maxCertificates at about 3 KiB each.
+	maxCertificateMessage = 32 << 10
+	// certificate_authorities of some hundred names.
+	maxCertificateRequest = 16 << 10
+	// A point, a scheme and an RSA signature of 8192 bits, with room.
+	maxSmallMessage = 2 << 10
+	maxTicketIn     = 4 << 10
+	maxCertificates = 10
+	maxRSABits      = 8192 // what a signature check may cost
+
+	maxAhead      = 8  // handshake messages kept before their turn
+	maxSpans      = 32 // holes tracked in one message
+	maxReassembly = maxCertificateMessage + maxCertificateRequest + 4*maxSmallMessage
+
+	maxEarly      = 8       // records of epoch 1 kept before its keys
+	maxEarlyBytes = 8 << 10 // a Finished, and a record or two of 4096 bytes
+
+	maxWarnings       = 16 // warning alerts between two application records
+	maxRefusals       = 4  // renegotiations answered by no_renegotiation
+	maxHelloVerify    = 4  // cookies that a client accepts for one hello
+	maxHelloSeq       = 16 // message_seq of a server's first hello: so many cookies went before it
+	maxFirstRecordSeq = 1 << 40
+
+	// A ticket comes back in a hello, which has to fit one datagram: 1280 less IPv6, UDP, headers and some 300
+	// bytes of other fields.
+	maxTicketOut   = 860
+	ticketLifetime = 24 * time.Hour
+
+	minMTU     = 256
+	defaultMTU = 1200
+
+	maxPeerRetransmits = 16 // flights repeated because the peer repeats its own
+
+	// RFC 6347, Section 4.2.4: the side that sent the last flight answers a repeated one for twice the
+	// maximum segment lifetime of 2 minutes.
+	lastFlightTime = 4 * time.Minute
+
+	// Limits of one key. 2^24.5 records of 2^10 blocks is the confidentiality limit of AES-GCM for full
+	// records (RFC 9147, Section 4.5.3, and RFC 8446, Section 5.5); counted in blocks of 16 bytes, so that
+	// short records do not end an association early. 2^36 forged records is the integrity limit.
+	maxBlocks = 23726566 << 10
+	maxForged = 1 << 36
+	maxSeq    = 1<<48 - 1
+)

@@ -1,0 +1,203 @@
+package dtls
+
+import (
+	"container/list"
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Session is what resumption needs of an association. It is opaque.
+type Session struct {
+	ticket []byte // client
+	suite  uint16
+	master [masterLen]byte
+	name   string   // server: the SNI
+	peer   [][]byte // the other side's certificates
+	until  time.Time
+}
+
+func (s *Session) wipe() { clear(s.master[:]) }
+
+// TicketKeys seal a server's session tickets (RFC 5077). One is shared by all shards and threads of a listener; tickets
+// are good only where their key is known. Thread: any.
+type TicketKeys struct {
+	keys atomic.Pointer[[]ticketKey]
+}
+
+type ticketKey struct {
+	name [16]byte
+	aead cipher.AEAD
+}
+
+const ticketVersion = 1
+
+var errNoTicket = errors.New("dtls: no ticket")
+
+// NewTicketKeys returns a store with keys; see Set.
+func NewTicketKeys(keys ...[32]byte) *TicketKeys {
+	t := new(TicketKeys)
+	t.Set(keys...)
+	return t
+}
+
+// Set replaces all keys: the first seals, each of them opens. To rotate, put a new one before the old; to make all
+// tickets void, as on a change of CA, leave the old ones out. Without keys there are no tickets. A key is random and
+// should seal for a day at most. Set keeps no copy of the keys themselves.
+func (t *TicketKeys) Set(keys ...[32]byte) {
+	list := make([]ticketKey, len(keys))
+	for i := range keys {
+		name := derive(&keys[i], "ticket name")
+		copy(list[i].name[:], name)
+		key := derive(&keys[i], "ticket key")
+		b, err := aes.NewCipher(key)
+		if err != nil {
+			panic(err) // 32 bytes: never
+		}
+		if list[i].aead, err = cipher.NewGCM(b); err != nil {
+			panic(err) // AES: never
+		}
+		clear(key)
+	}
+	t.keys.Store(&list)
+}
+
+func derive(key *[32]byte, label string) []byte {
+	h := hmac.New(sha256.New, key[:])
+	h.Write([]byte("frio dtls " + label))
+	return h.Sum(nil)
+}
+
+// seal makes a ticket: name of the key, nonce, sealed session. errNoTicket if there is no key, or if the ticket would
+// not fit a hello.
+func (t *TicketKeys) seal(now time.Time, s *Session, rand io.Reader) ([]byte, error) {
+	keys := *t.keys.Load()
+	if len(keys) == 0 {
+		return nil, errNoTicket
+	}
+	k := &keys[0]
+	plain := append16([]byte{ticketVersion}, s.suite)
+	plain = binary.BigEndian.AppendUint64(plain, uint64(now.Add(ticketLifetime).Unix()))
+	plain = append(plain, s.master[:]...)
+	plain = appendVec(plain, 1, []byte(s.name))
+	plain = append(plain, certificateBody(s.peer)...)
+	defer clear(plain)
+	n := len(k.name) + k.aead.NonceSize()
+	if len(s.name) > 255 || n+len(plain)+k.aead.Overhead() > maxTicketOut {
+		return nil, errNoTicket
+	}
+	b := make([]byte, n, n+len(plain)+k.aead.Overhead())
+	copy(b, k.name[:])
+	if _, err := io.ReadFull(rand, b[len(k.name):]); err != nil {
+		return nil, fmt.Errorf("nonce: %w", err)
+	}
+	return k.aead.Seal(b, b[len(k.name):n], plain, b[:len(k.name)]), nil
+}
+
+// open returns the session of a ticket, nil if it is not ours, or over.
+func (t *TicketKeys) open(now time.Time, ticket []byte) *Session {
+	keys := *t.keys.Load()
+	for i := range keys {
+		k := &keys[i]
+		n := len(k.name) + k.aead.NonceSize()
+		if len(ticket) < n || !equal(ticket[:len(k.name)], k.name[:]) {
+			continue
+		}
+		plain, err := k.aead.Open(nil, ticket[len(k.name):n], ticket[n:], k.name[:])
+		if err != nil {
+			return nil
+		}
+		defer clear(plain)
+		return parseSession(now, plain)
+	}
+	return nil
+}
+
+func parseSession(now time.Time, plain []byte) *Session {
+	r := reader{b: plain}
+	version := r.u8()
+	s := &Session{suite: r.u16()}
+	until := r.take(8)
+	copy(s.master[:], r.take(masterLen))
+	s.name = string(r.vec(1))
+	if r.bad || version != ticketVersion || suiteByID(s.suite) == nil {
+		return nil
+	}
+	s.until = time.Unix(int64(binary.BigEndian.Uint64(until)), 0)
+	chain, err := parseCertificateBody(append([]byte(nil), r.b...))
+	if err != nil || !now.Before(s.until) {
+		s.wipe()
+		return nil
+	}
+	s.peer = chain
+	return s
+}
+
+// SessionCache keeps sessions of a client, the newest for each name, the least used one going first. A cache belongs
+// to one set of trusted CAs: drop it with them. Thread: any.
+type SessionCache struct {
+	mu      sync.Mutex
+	size    int
+	entries map[string]*list.Element
+	order   *list.List // of *cacheEntry, newest use first
+}
+
+type cacheEntry struct {
+	name    string
+	session *Session
+}
+
+// NewSessionCache returns a cache for up to size names, at least one.
+func NewSessionCache(size int) *SessionCache {
+	return &SessionCache{size: max(size, 1), entries: make(map[string]*list.Element), order: list.New()}
+}
+
+func (c *SessionCache) get(name string, now time.Time) *Session {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	el := c.entries[name]
+	if el == nil {
+		return nil
+	}
+	s := el.Value.(*cacheEntry).session
+	if !now.Before(s.until) {
+		c.removeLocked(el)
+		return nil
+	}
+	c.order.MoveToFront(el)
+	return s
+}
+
+// put keeps s. Sessions in use by an engine are never changed, so that one that is displaced is not wiped.
+func (c *SessionCache) put(name string, s *Session) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if el := c.entries[name]; el != nil {
+		c.removeLocked(el)
+	}
+	for len(c.entries) >= c.size {
+		c.removeLocked(c.order.Back())
+	}
+	c.entries[name] = c.order.PushFront(&cacheEntry{name, s})
+}
+
+func (c *SessionCache) removeLocked(el *list.Element) {
+	delete(c.entries, c.order.Remove(el).(*cacheEntry).name)
+}
+
+// Remove forgets the session for name.
+func (c *SessionCache) Remove(name string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if el := c.entries[name]; el != nil {
+		c.removeLocked(el)
+	}
+}
