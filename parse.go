@@ -50,6 +50,13 @@ func MethodNames() []string {
 	return names
 }
 
+func baseNames() []string {
+	return slices.DeleteFunc(MethodNames(), func(name string) bool {
+		m, _ := method(name)
+		return m.Layer
+	})
+}
+
 // Parse makes an IO from a section: a `listen` is a server's, a `home_server` a client's. The stack is walked from the
 // right, one method at a time. The IO's memory comes from ctx. Mistakes are conf.Errors, as many as there are.
 func Parse(ctx *talloc.Context, cs *conf.Section) (IO, error) {
@@ -74,9 +81,9 @@ func parse(ctx *talloc.Context, cs *conf.Section, role Role) (IO, error) {
 	var io IO
 	for _, m := range slices.Backward(list) {
 		upper, err := m.Parse(ctx, cs, role, io)
-		errs = append(errs, mistakes(cs, m.Name, err)...)
-		if upper == nil {
-			upper = unparsed{kind: m.Kind}
+		if err != nil {
+			errs = append(errs, mistakes(cs, m.Name, err)...)
+			upper = unparsed{kind: m.kind(io)}
 		}
 		io = upper
 	}
@@ -101,6 +108,21 @@ type unparsed struct {
 }
 
 func (u unparsed) Kind() Kind { return u.kind }
+
+// Parsed tells a layer's Parse whether its lower is one to build on. If not, what is below had mistakes: the layer reports its own,
+// and what it returns is not used.
+func Parsed(lower IO) bool {
+	_, wrong := lower.(unparsed)
+	return lower != nil && !wrong
+}
+
+// kind is what m probably offers upward: a layer what stands below it.
+func (m *Method) kind(lower IO) Kind {
+	if lower != nil {
+		return lower.Kind()
+	}
+	return m.Kind
+}
 
 // stackOf takes `protocol = tls+tcp` and looks its methods up: layers, then one base method. If the stack is wrong, it
 // returns the methods whose sub-sections are there, so that their mistakes show as well.
@@ -144,7 +166,7 @@ func protocolOf(cs *conf.Section) (stack string, at *conf.Pair, err error) {
 	pairs := append(cs.Take("protocol"), cs.Take("transport")...)
 	if len(pairs) == 0 {
 		return "", nil, conf.Errors{cs.Errorf("%s: protocol is missing (one of %s, or a stack like tls+tcp)",
-			cs.Name, strings.Join(MethodNames(), ", "))}
+			cs.Name, strings.Join(baseNames(), ", "))}
 	}
 	if len(pairs) > 1 {
 		return "", nil, conf.Errors{pairs[1].Errorf("%s: given already at %v", pairs[1].Name, pairs[0].Pos)}

@@ -46,10 +46,7 @@ func checkDebug(e *Env) {
 	if err := l.Open(); err != nil {
 		e.Fatalf("Open: %v", err)
 	}
-	where := e.Place.File
-	if !e.Target.NoAddress {
-		where = e.Local(l).String()
-	}
+	where := e.where(l)
 	e.debugs(l, "open", where)
 	c := e.ParseClient(l, Options{})
 	e.debugs(c, "parsed", where)
@@ -59,8 +56,12 @@ func checkDebug(e *Env) {
 	e.debugs(c, "connecting", where)
 	c.Close()
 	e.debugs(c, "closed on the way")
+	// The next client is not to meet what that one left in the backlog.
+	l.Close()
+	e.debugs(l, "closed")
 	for _, loop := range []bool{false, true} {
-		p := e.Join(l, Options{Loop: loop})
+		p := e.Pair(Options{Loop: loop})
+		where := e.where(p.Listener)
 		e.debugs(p.Client, "open", where)
 		e.debugs(p.Server, "open", where)
 		if loop {
@@ -68,14 +69,21 @@ func checkDebug(e *Env) {
 			e.Turn()
 		}
 		for _, one := range []*Probe{p.Client, p.Server} {
-			if one != l {
+			if one != p.Listener {
 				one.Close()
 				e.debugs(one, "closed")
 			}
 		}
+		p.Listener.Close()
 	}
-	l.Close()
-	e.debugs(l, "closed")
+}
+
+// where is what every text about l and its peers must tell.
+func (e *Env) where(l *Probe) string {
+	if e.Target.NoAddress {
+		return e.Place.File
+	}
+	return e.Local(l).String()
 }
 
 // checkDebugNests: each layer below is one tab deeper, and so are children under their parent.
