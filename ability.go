@@ -101,14 +101,36 @@ type Link interface {
 	Release()
 }
 
-// Linked is a child whose Link can be replaced, at hand-over to another thread.
+// Remote is the Link of a child that its parent may not touch any more, because it may live on another thread: it stands for
+// the child there.
+type Remote interface {
+	Link
+	Identified
+	// Handle tells what is known of the child. Thread: the parent's.
+	Handle() Handle
+	// CloseNow has the child closed on its thread. The parent has closed: it is told of nothing any more. Thread: the parent's.
+	CloseNow()
+}
+
+// Linked is a child whose Link can be replaced, at hand-over to another thread. With a Remote the parent keeps that in
+// the child's place, until it is told ChildClosed; with another Link it forgets the child.
 type Linked interface{ SetLink(Link) }
+
+// Tied is a child that may live on its parent's descriptor: then it has no loop and thread of its own, and moves with it only.
+type Tied interface{ Tied() bool }
 
 // Lingerer closes like Close, after sending tail as well. It copies the tail.
 type Lingerer interface{ CloseTail(tail []byte) error }
 
 // Identified is a child that knows the number its parent gave it.
 type Identified interface{ ID() uint64 }
+
+// AddrSetter is a connecting side that tells its peer on whose behalf it speaks: the PROXY protocol.
+type AddrSetter interface {
+	// SetAddrs gives the real client's address and the one that it connected to, of one family; two zero values stand for
+	// the proxy's own connections. It must come before Connect: when the header is on its way it is an error.
+	SetAddrs(source, destination netip.AddrPort) error
+}
 
 // Copier makes another IO of the same configuration in ctx, as if its section had been parsed again: not connected. Every
 // connecting side has it; what they share does not change after Parse, so a section is read once. Thread: any.

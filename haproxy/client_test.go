@@ -11,7 +11,6 @@ import (
 
 	"github.com/frio-io/frio"
 	"github.com/frio-io/frio/friotest"
-	"github.com/frio-io/frio/haproxy"
 	"github.com/frio-io/frio/sim"
 )
 
@@ -80,7 +79,7 @@ func connect(e *friotest.Env, c *friotest.Probe) {
 func TestSetAddrs(t *testing.T) {
 	source, destination := netip.MustParseAddrPort("198.51.100.7:40112"), netip.MustParseAddrPort("192.0.2.1:2083")
 	e, l, c := sender(t, "")
-	s := c.IO.(haproxy.AddrSetter)
+	s := c.IO.(frio.AddrSetter)
 	for _, wrong := range [][2]netip.AddrPort{
 		{source, {}}, {{}, destination}, {source, netip.MustParseAddrPort("[2001:db8::1]:1")},
 		{netip.MustParseAddrPort("[fe80::1%eth0]:1"), netip.MustParseAddrPort("[fe80::2]:1")},
@@ -108,7 +107,7 @@ func TestSetAddrs(t *testing.T) {
 	}
 
 	e, l, c = sender(t, "haproxy {\nsource = 198.51.100.7:40112\ndestination = 192.0.2.1:2083\n}\n")
-	if err := c.IO.(haproxy.AddrSetter).SetAddrs(netip.AddrPort{}, netip.AddrPort{}); err != nil {
+	if err := c.IO.(frio.AddrSetter).SetAddrs(netip.AddrPort{}, netip.AddrPort{}); err != nil {
 		t.Errorf("SetAddrs of nobody: %v", err)
 	}
 	connect(e, c)
@@ -116,7 +115,7 @@ func TestSetAddrs(t *testing.T) {
 
 	b := newBench(t, "", "")
 	_, conn := b.pair(true)
-	if err := conn.IO.(haproxy.AddrSetter).SetAddrs(source, destination); !errors.Is(err, errors.ErrUnsupported) {
+	if err := conn.IO.(frio.AddrSetter).SetAddrs(source, destination); !errors.Is(err, errors.ErrUnsupported) {
 		t.Errorf("SetAddrs of an accepted connection: %v, want ErrUnsupported", err)
 	}
 }

@@ -49,13 +49,6 @@ type Conn struct {
 	next, prev *Conn
 }
 
-// AddrSetter is the ability of a connecting IO that tells its peer on whose behalf it speaks. A relay finds it by walking Lower.
-type AddrSetter interface {
-	// SetAddrs gives the real client's address and the one that it connected to, of one family; two zero values stand for
-	// the proxy's own connections. It must come before Connect: when the header is on its way it is an error.
-	SetAddrs(source, destination netip.AddrPort) error
-}
-
 // Headerer is the ability of an accepted connection that knows what its PROXY header said.
 type Headerer interface {
 	// Header returns it; nil until it has come. It is the connection's, and changes with Close.
@@ -74,7 +67,8 @@ var (
 	_ frio.Peer            = (*Conn)(nil)
 	_ frio.Identified      = (*Conn)(nil)
 	_ frio.Layer           = (*Conn)(nil)
-	_ AddrSetter           = (*Conn)(nil)
+	_ frio.Copier          = (*Conn)(nil)
+	_ frio.AddrSetter      = (*Conn)(nil)
 	_ Headerer             = (*Conn)(nil)
 )
 
@@ -97,6 +91,19 @@ func newClient(ctx *talloc.Context, set *settings, lower frio.IO) (frio.IO, erro
 	}
 	c.lower, c.header = lower, set.header
 	return c, nil
+}
+
+// Copy makes another connecting side on a copy of the lower.
+func (c *Conn) Copy(ctx *talloc.Context) (frio.IO, error) {
+	below, ok := c.lower.(frio.Copier)
+	if !ok || c.role == frio.Server {
+		return nil, errors.ErrUnsupported
+	}
+	lower, err := below.Copy(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return newClient(ctx, c.set, lower)
 }
 
 // The parts of a Conn that its loop and its lower call. They are types of their own so that their methods are not the Conn's.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/netip"
 	"time"
 
 	"github.com/frio-io/frio"
@@ -89,6 +90,24 @@ func ending(one frio.IO, lane *lane) error {
 	return err
 }
 
+// introduce tells a target that asks for it (the PROXY protocol) who the peer is. A peer without an address is the relay itself.
+func (s *session) introduce(far frio.IO) {
+	near, ok := s.peer.io.(frio.Addresser)
+	for ok && far != nil {
+		if setter, is := far.(frio.AddrSetter); is {
+			if setter.SetAddrs(near.RemoteAddr(), near.LocalAddr()) != nil {
+				_ = setter.SetAddrs(netip.AddrPort{}, netip.AddrPort{})
+			}
+			return
+		}
+		layer, is := far.(frio.Layer)
+		if !is {
+			return
+		}
+		far = layer.Lower()
+	}
+}
+
 // connect starts the connection to the target, or goes on with it.
 func (s *session) connect() error {
 	if s.far.io == nil {
@@ -96,6 +115,7 @@ func (s *session) connect() error {
 		if err != nil {
 			return err
 		}
+		s.introduce(far)
 		s.far.init(s, far)
 		if err := s.far.wish(s.port.lane.loop, false, true); err != nil {
 			return err
