@@ -20,6 +20,7 @@ var arrows = []struct {
 	{"talloc", ""},
 	{"conf", ""},
 	{"event", "talloc"},
+	{"queue", "talloc event"},
 	{".", "talloc conf event"},
 	{"sock", "talloc event ."},
 	{"sim", "talloc event . sock"},
