@@ -39,6 +39,7 @@ type Conn struct {
 	shutSent              bool
 	corked                bool
 	out                   output
+	unsent                int // bytes that Write took and that a failure lost: Close tells
 
 	target *Target // of the connecting side
 	dial   *Dialer // while connecting
@@ -333,6 +334,8 @@ func (c *Conn) drive() error {
 	if c.loop == nil && c.fd >= 0 {
 		if limit := c.times.Expired(c.now()); limit != "" {
 			c.timeout(limit)
+		} else if c.out.len() > 0 && !c.corked && c.writeErr == nil {
+			c.flush()
 		}
 	}
 	return nil
@@ -412,7 +415,8 @@ func (c *Conn) flush() error {
 	if c.shut && !c.shutSent {
 		c.shutSent = true
 		if err := c.cfg.Kernel.CloseWrite(c.fd); err != nil {
-			return sock.StreamError(sock.OpWriteStream, err)
+			c.writeErr = sock.StreamError(sock.OpWriteStream, err)
+			return c.writeErr
 		}
 	}
 	return nil
@@ -452,6 +456,9 @@ func (c *Conn) CloseWrite() error {
 	}
 	c.shut = true
 	err := c.flush()
+	if c.writeErr != nil {
+		return c.endWrite()
+	}
 	c.rewish()
 	if err == frio.ErrAgain {
 		return nil
@@ -474,5 +481,17 @@ func (c *Conn) PeerIdentity() *frio.Identity { return c.identity }
 // ID is the number that the listener gave to an accepted connection.
 func (c *Conn) ID() uint64 { return c.id }
 
-// SetLink replaces whom the connection tells that it is gone.
-func (c *Conn) SetLink(l frio.Link) { c.link = l }
+// SetLink replaces whom the connection tells that it is gone. From then on its listener neither lists nor touches it: the
+// connection may go to another thread. Through a frio.Remote it is still the listener's to close.
+func (c *Conn) SetLink(l frio.Link) {
+	if c.closed() {
+		return
+	}
+	if from := c.listener; from != nil && l != frio.Link(from) {
+		from.remove(c)
+		if r, ok := l.(frio.Remote); ok {
+			from.away.Add(c.id, r)
+		}
+	}
+	c.link = l
+}

@@ -31,7 +31,11 @@ func (c *Conn) Event(loop *event.Loop, read, write func()) error {
 		}
 	}
 	c.read, c.write = read, write
-	return c.wish()
+	err := c.wish()
+	if err != nil {
+		c.leave()
+	}
+	return err
 }
 
 // move leaves one loop for another, with its deadlines.
@@ -83,7 +87,6 @@ func (c *Conn) wish() error {
 		want |= event.Write
 	}
 	if err := c.reg.Want(want); err != nil {
-		c.leave()
 		return fmt.Errorf("event %s: %w", c.Describe(), err)
 	}
 	if c.unannounced() {
@@ -92,7 +95,7 @@ func (c *Conn) wish() error {
 	return nil
 }
 
-// rewish is wish where the set of wishes only shrinks, or where the descriptor is in the poller already.
+// rewish is wish where nobody is there to take an error: the connection fails by it, and the callbacks tell.
 func (c *Conn) rewish() {
 	if err := c.wish(); err != nil {
 		c.fail(err)
@@ -106,13 +109,17 @@ func (c *Conn) unannounced() bool {
 
 // announce calls the callbacks of ends that were not returned, once a turn.
 func (c *Conn) announce() {
+	loop := c.loop
 	if c.readErr != nil && !c.readEnded && c.read != nil {
 		c.read()
 	}
-	if !c.closed() && c.writeErr != nil && !c.writeEnded && c.write != nil {
+	if c.loop != loop || loop == nil {
+		return // it was closed or moved, perhaps to another thread
+	}
+	if c.writeErr != nil && !c.writeEnded && c.write != nil {
 		c.write()
 	}
-	if c.loop != nil && c.unannounced() {
+	if c.loop == loop && c.unannounced() {
 		c.loop.Defer(&c.notice)
 	}
 }
@@ -121,8 +128,8 @@ func (c *Conn) announce() {
 func (c *Conn) ready(r event.Ready) {
 	loop := c.loop
 	if r&event.Write != 0 && c.out.len() > 0 && c.writeErr == nil {
-		if c.flush(); c.out.len() == 0 {
-			c.rewish()
+		if c.flush() != frio.ErrAgain {
+			c.rewish() // nothing waits any more: all is sent, or lost
 		}
 	}
 	if r&event.Read != 0 && c.read != nil && !c.readEnded {
@@ -187,7 +194,7 @@ func (c *Conn) fail(err error) {
 	if c.writeErr == nil {
 		c.writeErr = err
 	}
-	c.release(nil)
+	c.unsent = c.release(nil)
 	if c.loop != nil && c.unannounced() {
 		c.loop.Defer(&c.notice)
 	}
@@ -202,9 +209,12 @@ func (c *Conn) CloseTail(tail []byte) error {
 		return nil
 	}
 	c.ctx.Touch("close")
-	err := c.release(tail)
+	left := c.unsent + c.release(tail)
 	c.gone()
-	return err
+	if left > 0 {
+		return &frio.UnsentError{Bytes: left}
+	}
+	return nil
 }
 
 // gone makes the connection closed for its caller.
@@ -222,14 +232,15 @@ func (c *Conn) gone() {
 	}
 }
 
-// release lets go of the socket: what is unsent, and tail, goes with it to the loop's closing list.
-func (c *Conn) release(tail []byte) error {
+// release lets go of the socket: what is unsent, and tail, goes with it to the loop's closing list. unsent is how many bytes
+// nobody sends any more.
+func (c *Conn) release(tail []byte) (unsent int) {
 	if c.dial != nil {
 		c.dial.Abort()
 		c.dial = nil
 	}
 	c.timer.Stop()
-	var err error
+	unsent = len(tail)
 	if fd := c.fd; fd >= 0 {
 		c.reg.Detach()
 		c.fd = -1
@@ -238,11 +249,11 @@ func (c *Conn) release(tail []byte) error {
 			out = c.out.bytes()
 		}
 		lost := errors.Is(c.writeErr, frio.ErrReset)
-		err = closeStream(c.cfg, c.loop, &closing{fd: fd, name: c.Describe(), shut: c.shutSent}, out, tail, lost, c.readErr == io.EOF)
+		unsent = closeStream(c.cfg, c.loop, &closing{fd: fd, name: c.Describe(), shut: c.shutSent}, out, tail, lost, c.readErr == io.EOF)
 	}
 	c.out.release()
 	c.freeSlot()
-	return err
+	return unsent
 }
 
 // abort is what freeing the context of an open connection does: no flush, no announcement.
@@ -269,7 +280,7 @@ func (c *Conn) freeSlot() {
 	if c.slots == nil {
 		return
 	}
-	c.slots.give(c.remote.AddrPort.Addr())
+	c.slots.giveChild(c.remote.AddrPort.Addr())
 	c.slots = nil
 	if c.link != nil {
 		c.link.Release()

@@ -1,11 +1,8 @@
 package base
 
 import (
-	"net/netip"
 	"sync/atomic"
 	"time"
-
-	"github.com/frio-io/frio/talloc"
 )
 
 // Limits are the keys of `limit { }` in a listen that a stream method honours. A duration of 0 is `never`,
@@ -21,22 +18,6 @@ type Limits struct {
 
 // DefaultLimits are those of a listen without a limit section.
 func DefaultLimits() Limits { return Limits{MaxConnections: 1024} }
-
-// Slots are the exact limits of one listener, shared by its shards and by its children on whatever thread.
-type Slots struct {
-	Total   *talloc.Budget
-	Sources *Sources
-}
-
-// NewSlots makes the slots that l asks for.
-func NewSlots(l Limits) Slots {
-	return Slots{talloc.NewBudget(int64(l.MaxConnections)), NewSources(l.MaxConnectionsPerSource)}
-}
-
-func (s *Slots) give(source netip.Addr) {
-	s.Sources.Give(source)
-	s.Total.Give(1)
-}
 
 // Counts are what a listener and its children have counted. Thread: any.
 type Counts struct {

@@ -26,9 +26,9 @@ type closing struct {
 	scratch [2048]byte
 }
 
-// closeStream closes c.fd for good: by the loop's closing list where something is left to do, else at once. The error is an
-// *frio.UnsentError if bytes of out and tail cannot be sent any more.
-func closeStream(cfg *Stream, loop *event.Loop, c *closing, out, tail []byte, lost, ended bool) error {
+// closeStream closes c.fd for good: by the loop's closing list where something is left to do, else at once. unsent is
+// how many bytes of out and tail cannot be sent any more.
+func closeStream(cfg *Stream, loop *event.Loop, c *closing, out, tail []byte, lost, ended bool) (unsent int) {
 	c.kernel = cfg.Kernel
 	if !lost {
 		out = c.send(out)
@@ -41,13 +41,10 @@ func closeStream(cfg *Stream, loop *event.Loop, c *closing, out, tail []byte, lo
 		c.closeWrite()
 	}
 	if !lost && loop != nil && (left > 0 || !ended) && c.list(loop, out, tail) {
-		return nil
+		return 0
 	}
 	c.kernel.Close(c.fd)
-	if left > 0 {
-		return &frio.UnsentError{Bytes: left}
-	}
-	return nil
+	return left
 }
 
 // list hands the socket to the loop; false if that has no room.

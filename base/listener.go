@@ -40,9 +40,11 @@ type Listener struct {
 	local    sock.Addr
 	rest     time.Time // accept is not called before
 	accepted int       // in this turn
-	full     bool      // max_connections was met: a slot that comes free is told
+	full     bool      // max_connections was met: waiter is told when a slot comes free
+	waiter   *waiter   // of the present loop
 	children *Conn     // the first of those on this thread
 	count    int
+	away     Away // children that may be on others
 	nextID   uint64
 	closed   bool
 }
@@ -57,7 +59,7 @@ type Listening struct {
 	// Identify asks who the peer of an accepted socket is; an error closes that one. nil: nobody asks.
 	Identify func(fd int) (*frio.Identity, error)
 	Networks Networks
-	Slots    Slots
+	Slots    *Slots
 	Counts   *Counts
 }
 
@@ -156,12 +158,9 @@ func (l *Listener) Accept(ctx *talloc.Context) (frio.IO, error) {
 		return nil, frio.ErrAgain
 	}
 	for range acceptSkips {
-		if !l.how.Slots.Total.Take(1) {
+		if !l.how.Slots.take() {
 			l.how.Counts.Full.Add(1)
-			l.full = true
-			// A slot may have come free between Take and here, on another thread.
-			if l.how.Slots.Total.Used() >= l.how.Slots.Total.Max() {
-				l.rewish()
+			if l.wait() {
 				return nil, frio.ErrAgain
 			}
 			continue
@@ -170,12 +169,38 @@ func (l *Listener) Accept(ctx *talloc.Context) (frio.IO, error) {
 		if c != nil {
 			return c, nil
 		}
-		l.how.Slots.Total.Give(1)
+		l.how.Slots.give()
 		if err != nil {
 			return nil, err
 		}
 	}
 	return nil, frio.ErrAgain
+}
+
+// wait has the loop tell when a slot comes free; false if one is free by now.
+func (l *Listener) wait() bool {
+	if l.waiter != nil {
+		l.how.Slots.wait(l.waiter)
+	}
+	// One may have come free on another thread before that.
+	if !l.how.Slots.full() {
+		return false
+	}
+	l.full = l.waiter != nil
+	l.rewish()
+	return true
+}
+
+// newWaiter is who is told of free slots while the listener is in loop.
+func (l *Listener) newWaiter(loop *event.Loop) *waiter {
+	w := &waiter{loop: loop}
+	w.tell = func() {
+		if !w.over {
+			l.full = false
+			l.rewish()
+		}
+	}
+	return w
 }
 
 // acceptOne takes one connection from the kernel. Neither a Conn nor an error: it was none that counts, try the next.
@@ -211,27 +236,28 @@ func (l *Listener) acceptOne(ctx *talloc.Context) (*Conn, error) {
 			return nil, nil
 		}
 	}
-	if !l.how.Slots.Sources.Take(source) {
+	if !l.how.Slots.sources.Take(source) {
 		l.how.Counts.PerSource.Add(1)
 		k.Close(fd)
 		return nil, nil
 	}
-	c := l.child(ctx, fd, peer, identity)
+	c, err := l.child(ctx, fd, peer, identity)
 	if c == nil {
-		l.how.Slots.Sources.Give(source)
+		l.how.Slots.sources.Give(source)
 		k.Close(fd)
 	}
-	return c, nil
+	return c, err
 }
 
-// child makes the IO of an accepted socket. Its deadlines run on the listener's loop until it is given another.
-func (l *Listener) child(ctx *talloc.Context, fd int, peer sock.Addr, identity *frio.Identity) *Conn {
+// child makes the IO of an accepted socket. Its deadlines run on the listener's loop until it is given another. Without a Conn the
+// socket is the caller's to close; ErrAgain says that the next would not fare better.
+func (l *Listener) child(ctx *talloc.Context, fd int, peer sock.Addr, identity *frio.Identity) (*Conn, error) {
 	c, err := newConn(ctx, l.cfg, frio.Server)
 	if err != nil {
 		// The context is at its limit: as little a reason to stop listening as a lack of descriptors.
 		l.how.Counts.Exhausted.Add(1)
 		l.pause()
-		return nil
+		return nil, frio.ErrAgain
 	}
 	c.remote, c.identity = peer, identity
 	c.loop = l.loop
@@ -241,17 +267,17 @@ func (l *Listener) child(ctx *talloc.Context, fd int, peer sock.Addr, identity *
 		c.fd = -1
 		c.ctx.Free()
 		l.how.Counts.Aborted.Add(1)
-		return nil
+		return nil, nil
 	}
 	l.nextID++
-	c.id, c.link, c.slots, c.counts = l.nextID, l, &l.how.Slots, l.how.Counts
+	c.id, c.link, c.slots, c.counts = l.nextID, l, l.how.Slots, l.how.Counts
 	l.add(c)
 	l.how.Counts.Accepted.Add(1)
 	if l.loop != nil {
 		l.accepted++
 		l.loop.Defer(&l.batch)
 	}
-	return c
+	return c, nil
 }
 
 // limits says what bounds the connections.
@@ -313,6 +339,7 @@ func (l *Listener) Event(loop *event.Loop, read, write func()) error {
 				l.loop = nil
 				return fmt.Errorf("event %s: %w", l.Describe(), err)
 			}
+			l.waiter = l.newWaiter(loop)
 			if !l.rest.IsZero() {
 				l.timer.Set(loop, l.rest)
 			}
@@ -326,7 +353,11 @@ func (l *Listener) leave() {
 	l.reg.Detach()
 	l.timer.Stop()
 	l.batch.Cancel()
-	l.loop, l.read, l.accepted = nil, nil, 0
+	if l.waiter != nil {
+		l.waiter.over = true
+		l.how.Slots.forget(l.waiter)
+	}
+	l.loop, l.read, l.accepted, l.waiter, l.full = nil, nil, 0, nil, false
 }
 
 func (l *Listener) wish() error {
@@ -359,6 +390,7 @@ func (l *Listener) Close() error {
 	for l.children != nil {
 		_ = l.children.Close()
 	}
+	l.away.Close()
 	if l.fd >= 0 {
 		l.cfg.Kernel.Close(l.fd)
 		l.fd = -1
@@ -394,16 +426,11 @@ func (l *Listener) SocketAddr() (local, remote netip.AddrPort) {
 // Counts are shared by all that the listener accepted. Thread: any.
 func (l *Listener) Counts() *Counts { return l.how.Counts }
 
-// ChildClosed is told by a child that it is gone.
-func (l *Listener) ChildClosed(uint64) {}
+// ChildClosed is told that a child is gone.
+func (l *Listener) ChildClosed(id uint64) { l.away.Remove(id) }
 
 // Release is told that a slot is free. Thread: any.
-func (l *Listener) Release() {
-	if l.full {
-		l.full = false
-		l.rewish()
-	}
-}
+func (l *Listener) Release() { l.how.Slots.wake() }
 
 func (l *Listener) add(c *Conn) {
 	c.listener, c.next = l, l.children
@@ -434,6 +461,7 @@ func (l *Listener) Children(visit func(frio.Handle) bool) {
 			return
 		}
 	}
+	l.away.Visit(visit)
 }
 
 // Debug writes everything about the listener and its children.
@@ -444,7 +472,7 @@ func (l *Listener) Debug(w io.Writer) {
 	fmt.Fprintf(in, "state %v%s, %s\n", l.state, word(!l.rest.IsZero(), ", resting"), l.limits())
 	if l.state != frio.StateClosed || n.Accepted.Load() > 0 {
 		fmt.Fprintf(in, "open %d, accepted %d, denied %d, over the limit of their source %d, aborted %d, out of descriptors %d, timed out %d\n",
-			l.count, n.Accepted.Load(), n.Denied.Load(), n.PerSource.Load(), n.Aborted.Load(), n.Exhausted.Load(), n.Timeouts.Load())
+			l.count+l.away.Len(), n.Accepted.Load(), n.Denied.Load(), n.PerSource.Load(), n.Aborted.Load(), n.Exhausted.Load(), n.Timeouts.Load())
 	}
 	if l.how.Addr.AddrPort.IsValid() {
 		fmt.Fprintf(in, "networks: %s\n", l.how.Networks.String())
@@ -458,4 +486,8 @@ func (l *Listener) Debug(w io.Writer) {
 	for c := l.children; c != nil; c = c.next {
 		c.Debug(in)
 	}
+	l.away.Visit(func(h frio.Handle) bool {
+		fmt.Fprintf(in, "%s%s\n", h.Name, word(h.Thread != "", ", on thread "+h.Thread))
+		return true
+	})
 }

@@ -49,11 +49,21 @@ func NewSharded(shards []frio.IO) *Sharded { return &Sharded{shards: shards} }
 // Shards returns the sockets. The slice is not to be changed.
 func (s *Sharded) Shards() []frio.IO { return s.shards }
 
-// Describe names all of them.
+// Describe names all of them; those of one port once: "udp 192.0.2.1:1812 (4 shards)".
 func (s *Sharded) Describe() string {
-	text := s.shards[0].Describe()
-	for _, one := range s.shards[1:] {
-		text += ", " + one.Describe()
+	text := ""
+	for i := 0; i < len(s.shards); {
+		one, count := s.shards[i].Describe(), 0
+		for ; i < len(s.shards) && s.shards[i].Describe() == one; i++ {
+			count++
+		}
+		if text != "" {
+			text += ", "
+		}
+		text += one
+		if count > 1 {
+			text += fmt.Sprintf(" (%d shards)", count)
+		}
 	}
 	return text
 }
@@ -88,7 +98,7 @@ func (s *Sharded) Close() error {
 	return errors.Join(errs...)
 }
 
-// SetGate gives the gate to each shard.
+// SetGate gives the gate to each shard, which asks it on its own thread: with shards on several, g must bear that.
 func (s *Sharded) SetGate(g frio.Gate) error {
 	for _, one := range s.shards {
 		gated, ok := one.(frio.Gated)

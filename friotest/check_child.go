@@ -58,9 +58,7 @@ func checkAcceptLoop(e *Env) {
 	var clients []*Probe
 	for range many {
 		c := e.Dial(l, Options{Loop: true})
-		if e.Target.Kind == frio.Datagram {
-			e.Until("the first datagram is written", func() bool { return e.tryWrite(c, greeting) })
-		}
+		e.greet(c)
 		clients = append(clients, c)
 	}
 	e.Until("all children", func() bool { return len(children) == many })

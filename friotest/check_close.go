@@ -261,9 +261,7 @@ func checkCloseInAccept(e *Env) {
 	calls := 0
 	l.Wish(nil, func() { calls++; l.Close() }, nil)
 	c := e.Dial(l, Options{Loop: true})
-	if e.Target.Kind == frio.Datagram {
-		e.Until("the first datagram is written", func() bool { return e.tryWrite(c, greeting) })
-	}
+	e.greet(c)
 	e.Until("the listener's callback", func() bool { return calls > 0 })
 	e.Spin(10)
 	if calls != 1 {

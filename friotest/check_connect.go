@@ -69,7 +69,7 @@ func checkConnectDriven(e *Env) {
 			if err != nil && err != frio.ErrAgain {
 				e.Fatalf("by %s: %v", by, err)
 			}
-			if e.Target.Children && e.Target.Kind == frio.Stream && child == nil {
+			if e.Target.Children && (e.Target.Kind == frio.Stream || e.Target.Handshake) && child == nil {
 				if got, err := l.Accept(nil); err == nil {
 					child = got
 					child.Wish(nil, nil, nil)

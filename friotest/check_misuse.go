@@ -3,7 +3,6 @@ package friotest
 import (
 	"fmt"
 
-	"github.com/frio-io/frio"
 	"github.com/frio-io/frio/event"
 	"github.com/frio-io/frio/sim"
 	"github.com/frio-io/frio/sock"
@@ -82,9 +81,7 @@ func checkFreedPanic(e *Env) {
 func checkAcceptFreed(e *Env) {
 	l := e.Listener(Options{})
 	c := e.Dial(l, Options{})
-	if e.Target.Kind == frio.Datagram {
-		e.Until("the first datagram is written", func() bool { return e.tryWrite(c, greeting) })
-	}
+	e.greet(c)
 	e.Spin(5)
 	ctx := e.Context(nil, "freed")
 	ctx.Free()

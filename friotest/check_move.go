@@ -87,9 +87,7 @@ func checkAcceptDetached(e *Env) {
 	l.Wish(nil, nil, nil)
 	other := e.NewSide("other")
 	c := e.Dial(l, Options{Loop: true})
-	if e.Target.Kind == frio.Datagram {
-		e.Until("the first datagram is written", func() bool { return e.tryWrite(c, greeting) })
-	}
+	e.greet(c)
 	ctx := e.Context(nil, "travelling")
 	ctx.Detach()
 	var child frio.IO
@@ -108,9 +106,7 @@ func checkAcceptDetached(e *Env) {
 	}
 	server.Wish(other, nil, nil)
 	e.Until("both sides are open", func() bool { return c.State() == frio.StateOpen && server.State() == frio.StateOpen })
-	if e.Target.Kind == frio.Datagram {
-		e.Expect(server, greeting)
-	}
+	e.greeted(c, server)
 	e.Send(c, []byte("hello"))
 	e.Expect(server, []byte("hello"))
 	e.Send(server, []byte("hello yourself"))
@@ -235,7 +231,7 @@ func checkMoveConnecting(e *Env) {
 	calls := 0
 	e.Move(c, other, nil, func() { calls++ })
 	var server *Probe
-	if e.Target.Children && e.Target.Kind == frio.Stream {
+	if e.Target.Children && (e.Target.Kind == frio.Stream || e.Target.Handshake) {
 		server = e.AcceptFrom(l, nil)
 		server.Wish(nil, nil, nil)
 	}
@@ -259,9 +255,7 @@ func checkMoveListener(e *Env) {
 	other := e.NewSide("other")
 	l.Wish(nil, func() {}, nil)
 	c := e.Dial(l, Options{Loop: true})
-	if e.Target.Kind == frio.Datagram {
-		e.Until("the first datagram is written", func() bool { return e.tryWrite(c, greeting) })
-	}
+	e.greet(c)
 	calls := 0
 	e.Move(l, other, func() { calls++ }, nil)
 	e.Until("the callback on the new loop", func() bool { return calls > 0 })
@@ -271,9 +265,7 @@ func checkMoveListener(e *Env) {
 		server.Wish(other, nil, nil)
 	}
 	e.Until("the client is open", func() bool { return c.State() == frio.StateOpen })
-	if e.Target.Kind == frio.Datagram {
-		e.Expect(server, greeting)
-	}
+	e.greeted(c, server)
 	e.Send(c, []byte("data"))
 	e.Expect(server, []byte("data"))
 }

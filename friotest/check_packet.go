@@ -15,7 +15,7 @@ var packetChecks = []check{
 	{name: "nobody at the other end", needs: func(t *Target) bool { return isDatagram(t) && t.NoRefusal }, run: checkPortClosed},
 	{name: "bad datagrams on a loop", needs: isDatagram, run: checkBadLoop},
 	{name: "a paused child", needs: func(t *Target) bool { return isDatagram(t) && t.Children }, run: checkPausedChild},
-	{name: "a peer comes back", needs: func(t *Target) bool { return isDatagram(t) && t.Children }, run: checkPeerAgain},
+	{name: "a peer comes back", needs: func(t *Target) bool { return isDatagram(t) && t.Children && !t.Handshake }, run: checkPeerAgain},
 }
 
 // packetError wants err to be the loss of one datagram, for one of the reasons given.

@@ -221,9 +221,7 @@ func checkListenerNoWish(e *Env) {
 	l := e.Listener(Options{})
 	l.Wish(nil, nil, nil)
 	c := e.Dial(l, Options{})
-	if e.Target.Kind == frio.Datagram {
-		e.Until("the first datagram is written", func() bool { return e.tryWrite(c, greeting) })
-	}
+	e.greet(c)
 	e.Spin(5)
 	before := e.Loop.Stats().Events
 	e.Spin(20)

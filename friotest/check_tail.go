@@ -86,6 +86,7 @@ func checkTailUnread(e *Env) {
 		if err := p.Server.Close(); err != nil {
 			e.Errorf("Close: %v", err)
 		}
+		e.Spin(5) // the closing list must wait, though nobody reads
 		e.slowEnd(p.Client, 8, written)
 		p.Client.Close()
 		p.Listener.Close()

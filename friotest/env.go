@@ -184,6 +184,7 @@ func (e *Env) within(done func() bool) bool {
 			return false
 		}
 		e.Turn()
+		e.stepHandshakes()
 	}
 	return true
 }

@@ -122,24 +122,55 @@ func (e *Env) Join(l *Probe, o Options) *Pair {
 		p.Server = l
 		return p
 	}
-	if e.Target.Kind == frio.Datagram {
-		// A child comes of its peer's first datagram.
-		e.Until("the client writes its first datagram", func() bool { return e.tryWrite(p.Client, greeting) })
-	}
+	e.greet(p.Client)
 	p.Server = e.AcceptFrom(l, o.Server)
 	if o.Loop {
 		p.Server.Wish(o.Server, nil, nil)
 	}
 	e.Until("both sides are open", func() bool {
-		return e.Step(p.Client) && e.Step(p.Server)
+		client, server := e.Step(p.Client), e.Step(p.Server) // each may wait for the other's step
+		return client && server
 	})
-	if e.Target.Kind == frio.Datagram {
-		e.Expect(p.Server, greeting)
-	}
+	e.greeted(p.Client, p.Server)
 	return p
 }
 
 var greeting = []byte("greeting of the suite")
+
+// greet has the listener hear of c: a child comes of its peer's first datagram. Where there is a handshake, Connect has sent that.
+func (e *Env) greet(c *Probe) {
+	e.Helper()
+	if e.Target.Kind == frio.Datagram && !e.Target.Handshake {
+		e.Until("the first datagram is written", func() bool { return e.tryWrite(c, greeting) })
+	}
+}
+
+// greeted has server, the child of c, read the greeting.
+func (e *Env) greeted(c, server *Probe) {
+	e.Helper()
+	if e.Target.Kind != frio.Datagram {
+		return
+	}
+	if e.Target.Handshake {
+		e.Send(c, greeting)
+	}
+	e.Expect(server, greeting)
+}
+
+// stepHandshakes lets what nobody drives take a step towards being open, where datagrams go to and fro for that.
+func (e *Env) stepHandshakes() {
+	if !e.Target.Handshake || e.Target.Kind != frio.Datagram {
+		return
+	}
+	for _, p := range e.probes {
+		if !p.closed && !p.Ctx.Freed() && p.loop == nil && p.State() == frio.StateHandshaking {
+			var none [1]byte
+			if err := p.IO.Connect(); errors.Is(err, errors.ErrUnsupported) {
+				p.IO.Read(none[:])
+			}
+		}
+	}
+}
 
 // Dial makes a client and starts its Connect; with Options.Loop the loop drives it until it is open. Where a layer below needs the
 // other side for that, it may return while that is under way.

@@ -59,6 +59,7 @@ type Target struct {
 	NoRefusal bool // Connect succeeds where nobody listens (datagrams)
 	NoReset   bool // the reset of a connection cannot be seen
 	HalfClose bool // CloseWrite ends one direction only
+	Handshake bool // Connect begins an exchange before data can pass, and the end of one side ends the other's
 	NoMove    bool // children stay on their parent's loop
 	NoAddress bool // there is no netip address (unix)
 

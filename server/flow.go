@@ -15,7 +15,12 @@ const (
 	batchesMax = 4
 )
 
-var errEmpty = errors.New("an empty datagram cannot be sent")
+var (
+	errEmpty = errors.New("an empty datagram cannot be sent")
+	// errEcho is for what an echo must not answer. One datagram with a forged sender would keep two of them busy for ever, or one
+	// with itself (CERT Advisory CA-1996-01): the other end of such a loop has our port, and few honest clients do.
+	errEcho = &frio.PacketError{Op: "echo", Err: errors.New("the sender has the port of an echo itself")}
+)
 
 // flow carries what is read from one end to another. Two of them are a relay; one whose ends are the same is an echo; one
 // without a second end discards.
@@ -151,6 +156,10 @@ func (f *flow) datagrams(lane *lane, failed func(error)) error {
 			p := batch[i]
 			if p.Err != nil {
 				failed(p.Err)
+				continue
+			}
+			if f.to == f.from && p.Remote.IsValid() && p.Remote.Port() == p.Local.Port() {
+				failed(errEcho)
 				continue
 			}
 			n += len(p.Data)
