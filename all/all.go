@@ -4,6 +4,7 @@ package all
 import (
 	_ "github.com/frio-io/frio/haproxy"
 	_ "github.com/frio-io/frio/tcp"
+	_ "github.com/frio-io/frio/tls"
 	_ "github.com/frio-io/frio/udp"
 	_ "github.com/frio-io/frio/unix"
 )

@@ -1,11 +1,13 @@
 package dtls
 
 import (
+	"bytes"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -117,6 +119,20 @@ func TestHelloRefused(t *testing.T) {
 			at := extensionsAt(h)
 			return append(b[:at:at], 0, 0)
 		}, 40},
+		{"compression only", func(h *clientHello, b []byte) []byte { b[extensionsAt(h)-1] = 1; return b }, 47},
+		{"points compressed only", func(h *clientHello, b []byte) []byte {
+			b[bytes.Index(b, []byte{0, extPointFormats, 0, 2, 1, 0})+5] = 1
+			return b
+		}, 47},
+		{"renegotiation", func(h *clientHello, b []byte) []byte {
+			at := extensionsAt(h)
+			more := append16(nil, uint16(len(b)-at-2+1))
+			b = slices.Insert(b, bytes.Index(b, []byte{0xff, 1, 0, 1, 0})+5, 'x')
+			copy(b[at:], more)
+			i := bytes.Index(b, []byte{0xff, 1, 0, 1, 0, 'x'})
+			b[i+3], b[i+4] = 2, 1
+			return b
+		}, 50},
 		{"no extensions", func(h *clientHello, b []byte) []byte { at := extensionsAt(h); return b[:at:at] }, 40},
 	}
 	for _, tt := range tests {
@@ -162,6 +178,7 @@ func TestServerHelloRefused(t *testing.T) {
 		{"compression", func(h *serverHello) { h.compression = 1 }, 47},
 		{"no extended master secret", func(h *serverHello) { h.ems = false }, 40},
 		{"no renegotiation_info", func(h *serverHello) { h.renegotiation = false }, 40},
+		{"session id of 33 bytes", func(h *serverHello) { h.sessionID = make([]byte, 33) }, 50},
 		{"ticket not asked for", func(h *serverHello) { h.ticket = true }, 110},
 		{"ALPN not asked for", func(h *serverHello) { h.proto = "other" }, 47},
 		{"nothing wrong", func(h *serverHello) {}, -1},
@@ -287,6 +304,45 @@ func TestCloseAndAbort(t *testing.T) {
 	if p.client.State() != Failed || p.server.State() != Failed {
 		t.Error(p)
 	}
+}
+
+// A close_notify that waits to be sent is not lost when the last flight is due again.
+func TestCloseNotifyStaysInOut(t *testing.T) {
+	closes := func(t *testing.T, act func(p *path)) {
+		sc, cc := configs(keyECDSA)
+		p := newPath(t, sc, cc)
+		p.start()
+		p.run(time.Minute, func() bool { return p.server != nil && p.server.State() == Open })
+		p.carry = func(d *packet) int { return 0 } // the server's last flight is lost
+		p.flush()
+		p.wire = nil
+		p.now = p.now.Add(time.Second)
+		p.server.CloseNotify()
+		act(p)
+		closed := false
+		for _, d := range p.server.Out() {
+			p.client.Feed(p.now, d)
+			closed = closed || p.client.State() == PeerClosed
+			p.client.Sent(p.now)
+		}
+		if !closed {
+			t.Errorf("%d datagrams without the close_notify: %s", len(p.server.Out()), p)
+		}
+	}
+	t.Run("peer repeats", func(t *testing.T) {
+		closes(t, func(p *path) {
+			p.client.Expire(p.now.Add(time.Minute))
+			if len(p.client.Out()) == 0 {
+				t.Fatal("the client repeats nothing")
+			}
+			for _, d := range p.client.Out() {
+				p.feed(p.server, d)
+			}
+		})
+	})
+	t.Run("too long", func(t *testing.T) {
+		closes(t, func(p *path) { p.server.MTUExceeded() })
+	})
 }
 
 func TestRecheck(t *testing.T) {

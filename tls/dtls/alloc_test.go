@@ -114,6 +114,40 @@ func TestMemory(t *testing.T) {
 	}
 }
 
+// A fragment costs what it brings, and not what its message is said to be long.
+func TestFragmentMemory(t *testing.T) {
+	sc, cc := configs(keyECDSA)
+	sc.ClientAuth = tls.RequireAndVerifyClientCert
+	const count = 100
+	kept := make([]*Engine, count)
+	for i := range kept {
+		p := newPath(t, sc, cc)
+		p.start()
+		p.run(time.Minute, func() bool { return p.server != nil })
+		p.server.Sent(p.now)
+		kept[i] = p.server
+	}
+	before := heap()
+	for _, e := range kept {
+		var b []byte
+		for k, length := range []int{maxCertificateMessage, maxSmallMessage, maxSmallMessage, maxSmallMessage} {
+			typ := uint8(typeCertificate)
+			if k > 0 {
+				typ = typeCertificateVerify
+			}
+			b = append(appendMessageHeader(b, typ, e.hs.in.next+uint16(k), length, length-1, 1), 7)
+		}
+		d := rawRecord(record{typ: typeHandshake, version: version12, body: b})
+		if _, err := e.Feed(epochStart, d); err != nil || e.Counts().Fragments != 0 {
+			t.Fatal(err, e.Counts())
+		}
+	}
+	if each := (int64(heap()) - int64(before)) / count; each > 1024 {
+		t.Errorf("%d bytes kept for four fragments of one byte", each)
+	}
+	runtime.KeepAlive(kept)
+}
+
 // A million hellos of spoofed addresses, each another: no memory, no engine.
 func TestGateFlood(t *testing.T) {
 	hello := firstHello(t)

@@ -1,9 +1,12 @@
 package dtls
 
 import (
+	"crypto/rand"
+	"crypto/rsa"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"math/big"
 	"testing"
 	"time"
 )
@@ -38,6 +41,8 @@ func TestTampering(t *testing.T) {
 		{"certificate of the server", typeCertificate, flipLast, false, alertUnknownCA},
 		{"signature of the client", typeCertificateVerify, flipLast, true, alertDecryptError},
 		{"point of the client", typeClientKeyExchange, func(b []byte) { b[10] ^= 1 }, true, alertDecryptError},
+		{"point of the client zero", typeClientKeyExchange, func(b []byte) { clear(b[1:]) }, true, alertIllegalParameter},
+		{"SHA-1 by the client", typeCertificateVerify, func(b []byte) { b[0], b[1] = 2, 3 }, true, alertIllegalParameter},
 		{"schemes of the client", typeClientHello, func(b []byte) { b[len(b)-1] ^= 1 }, true, alertDecryptError},
 	}
 	for _, tt := range tests {
@@ -202,5 +207,20 @@ func TestTicketOpen(t *testing.T) {
 	k.Set()
 	if _, err := k.seal(epochStart, s, (&Config{}).rand()); err != errNoTicket || k.open(epochStart, ticket) != nil {
 		t.Errorf("without keys: %v", err)
+	}
+}
+
+// A key that is slow to verify with is refused wherever it stands in the chain: the leaf is checked under the next one.
+func TestLongKeyInChain(t *testing.T) {
+	n := new(big.Int).SetBit(big.NewInt(1), maxRSABits+7, 1)
+	ca := testPKI()
+	long := must(x509.CreateCertificate(rand.Reader, template("long"), ca.cert, &rsa.PublicKey{N: n, E: 1<<31 - 1}, ca.key))
+	leaf := leafOf(keyECDSA, 1).Certificate[0]
+	for _, chain := range [][][]byte{{long}, {leaf, long}, {leaf, ca.cert.Raw, long}} {
+		_, err := parseChain(chain)
+		var a *AlertError
+		if !errors.As(err, &a) || a.Alert != alertBadCertificate {
+			t.Errorf("chain of %d with an RSA key of %d bits: %v", len(chain), n.BitLen(), err)
+		}
 	}
 }

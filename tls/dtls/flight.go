@@ -160,7 +160,7 @@ func (e *Engine) MTUExceeded() bool {
 	case e.hs != nil && len(e.hs.flight.messages) > 0:
 		err = e.again()
 	case e.last != nil:
-		err = e.pack(e.last.messages)
+		err = e.lastAgain()
 	}
 	if err != nil {
 		e.fail(err)
@@ -196,5 +196,14 @@ func (e *Engine) repeat(now time.Time) error {
 	l.answers++
 	l.sent = now
 	e.counts.Retransmits++
-	return e.pack(l.messages)
+	return e.lastAgain()
+}
+
+// lastAgain sends the last flight once more, with our close_notify after it if that was made: it may be in Out still.
+func (e *Engine) lastAgain() error {
+	err := e.pack(e.last.messages)
+	if e.closed {
+		e.alert(levelWarning, alertCloseNotify)
+	}
+	return err
 }

@@ -150,10 +150,9 @@ func FuzzInject(f *testing.F) {
 func FuzzLoss(f *testing.F) {
 	f.Add(false, []byte{0, 1, 2, 3, 0, 0, 7, 1, 1})
 	f.Add(true, []byte{1, 0, 0, 255, 18, 0, 33})
+	f.Add(false, make([]byte, 12))
 	f.Fuzz(func(t *testing.T, resume bool, plan []byte) {
-		if len(plan) > 20 {
-			plan = plan[:20]
-		}
+		plan = plan[:min(len(plan), 12)] // below the retransmissions of lossConfigs: all may be losses
 		p := lossPath(t, resume)
 		p.carry = func(d *packet) int {
 			if len(plan) == 0 {

@@ -69,15 +69,22 @@ func NewCookieKeys(r io.Reader) (*CookieKeys, error) {
 	return k, nil
 }
 
+// due is true if it is time to change the keys, or if next is so far off that the clock was set back. The times of
+// shards may differ by less than a period.
+func (k *CookieKeys) due(now time.Time) bool {
+	left := k.next.Load() - now.UnixNano()
+	return left <= 0 || left > 2*int64(cookiePeriod)
+}
+
 // rotate changes the keys if it is time.
 func (k *CookieKeys) rotate(now time.Time) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	at := now.UnixNano()
-	next := k.next.Load()
-	if next != 0 && at < next {
+	if !k.due(now) {
 		return
 	}
+	at := now.UnixNano()
+	next := k.next.Load()
 	if next != 0 {
 		var fresh [2][sha256.Size]byte
 		fresh[1] = k.keys[0]
@@ -204,7 +211,7 @@ func parseGateHello(in []byte) (h gateHello, v helloVerdict) {
 // rekey takes the keys of the day.
 func (g *Gate) rekey(now time.Time) {
 	k := g.keys
-	if at := k.next.Load(); at == 0 || now.UnixNano() >= at {
+	if k.due(now) {
 		k.rotate(now)
 	}
 	if g.generation == k.generation.Load() {

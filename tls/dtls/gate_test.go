@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"net/netip"
+	"slices"
 	"testing"
 	"testing/iotest"
 	"time"
@@ -83,8 +84,18 @@ func TestGateCookie(t *testing.T) {
 		{"random", clientAddr, serverAddr, 0, flip(2), Reply},
 		{"cookie", clientAddr, serverAddr, 0, flip(cookie + 1), Reply},
 		{"suites", clientAddr, serverAddr, 0, flip(cookie + 1 + cookieLen + 2), Reply},
+		{"session id", clientAddr, serverAddr, 0, func(b []byte) []byte {
+			at := recordHeader + messageHeader + sid
+			b = slices.Insert(b, at+1, 'x')
+			b[at] = 1
+			binary.BigEndian.PutUint16(b[11:], uint16(len(b)-recordHeader))
+			binary.BigEndian.PutUint16(b[recordHeader+2:], uint16(len(b)-recordHeader-messageHeader))
+			binary.BigEndian.PutUint16(b[recordHeader+10:], uint16(len(b)-recordHeader-messageHeader))
+			return b
+		}, Reply},
+		{"compression", clientAddr, serverAddr, 0, flip(cookie + 1 + cookieLen + 2 + 2*len(suites) + 1), Reply},
 		{"cookie length", clientAddr, serverAddr, 0, flip(cookie), Drop},
-		{"session id length", clientAddr, serverAddr, 0, flip(sid), Drop},
+		{"session id length", clientAddr, serverAddr, 0, func(b []byte) []byte { b[recordHeader+messageHeader+sid] = 33; return b }, Drop},
 		{"not a hello", clientAddr, serverAddr, 0, func(b []byte) []byte { b[recordHeader] = 2; return b }, Drop},
 		{"epoch 1", clientAddr, serverAddr, 0, func(b []byte) []byte { b[4] = 1; return b }, Drop},
 		{"message_seq", clientAddr, serverAddr, 0, func(b []byte) []byte { b[recordHeader+5] = 200; return b }, Drop},
@@ -136,6 +147,31 @@ func TestGateTruncated(t *testing.T) {
 	reply, v, _ := g.Check(epochStart, clientAddr, serverAddr, b, make([]byte, GateScratch))
 	if v != Reply || len(reply) > len(b) || len(reply) != GateScratch {
 		t.Errorf("smallest hello of %d bytes: %v, reply of %d", len(b), v, len(reply))
+	}
+}
+
+// A clock that was set back does not keep a key for longer.
+func TestCookieKeysClockSetBack(t *testing.T) {
+	var scratch [GateScratch]byte
+	g := newGate(t)
+	cookieHello(t, g, epochStart.Add(time.Hour), clientAddr, serverAddr)
+	hello := cookieHello(t, g, epochStart, clientAddr, serverAddr)
+	for _, tt := range []struct {
+		after time.Duration
+		want  Verdict
+	}{{59 * time.Second, Accept}, {-5 * time.Second, Accept}, {121 * time.Second, Reply}} {
+		if _, v, _ := g.Check(epochStart.Add(tt.after), clientAddr, serverAddr, hello, scratch[:]); v != tt.want {
+			t.Errorf("after %v: %v, want %v", tt.after, v, tt.want)
+		}
+	}
+	// Shards whose times differ a little do not change the keys in turn.
+	n := g.keys.generation.Load()
+	for range 10 {
+		g.rekey(epochStart.Add(200 * time.Second))
+		g.rekey(epochStart.Add(199 * time.Second))
+	}
+	if g.keys.generation.Load() > n+1 {
+		t.Error("two times a second apart change the keys again and again")
 	}
 }
 

@@ -125,7 +125,7 @@ func parseClientHello(b []byte) (*clientHello, error) {
 		}
 		h.extensions = append(h.extensions, id)
 		if !h.parseExtension(id, reader{b: body}) {
-			return nil, decodeError("client_hello: extension %d of %d bytes is malformed", id, len(body))
+			return nil, decodeError("client_hello: extension %d of %d bytes is malformed (RFC 5246, Section 7.4.1.4)", id, len(body))
 		}
 	}
 	if exts.bad {
@@ -238,6 +238,9 @@ func parseServerHello(b []byte) (*serverHello, error) {
 	if r.bad {
 		return nil, malformed(typeServerHello, "RFC 5246, Section 7.4.1.3")
 	}
+	if len(h.sessionID) > 32 {
+		return nil, decodeError("server_hello: session_id length %d above 32 (RFC 5246, Section 7.4.1.3)", len(h.sessionID))
+	}
 	if len(r.b) == 0 {
 		return h, nil
 	}
@@ -288,7 +291,7 @@ func parseServerHello(b []byte) (*serverHello, error) {
 				"server_hello: extension %d was not offered (RFC 5246, Section 7.4.1.4)", id)
 		}
 		if !ok || !body.done() {
-			return nil, decodeError("server_hello: extension %d of %d bytes is malformed", id, n)
+			return nil, decodeError("server_hello: extension %d of %d bytes is malformed (RFC 5246, Section 7.4.1.4)", id, n)
 		}
 	}
 	if exts.bad {

@@ -20,7 +20,7 @@ const (
 	maxRSABits      = 8192 // what a signature check may cost
 
 	maxAhead      = 8  // handshake messages kept before their turn
-	maxSpans      = 32 // holes tracked in one message
+	maxParts      = 16 // parts of one message that are apart from each other
 	maxReassembly = maxCertificateMessage + maxCertificateRequest + 4*maxSmallMessage
 
 	maxEarly      = 8       // records of epoch 1 kept before its keys

@@ -1,20 +1,31 @@
 package dtls
 
+import (
+	"bytes"
+	"slices"
+)
+
 // incoming puts handshake messages together from fragments that come in any order, overlapping or twice, and hands
 // them out in the order of message_seq (RFC 6347, Section 4.2.2 and 4.2.3).
 type incoming struct {
 	next  uint16 // the message_seq that is handed out next
-	bytes int    // lengths of all in slots
+	bytes int    // announced lengths of all in slots
 	slots [maxAhead]*assembly
 }
 
+// assembly is one message. It holds what came, and not what is announced: one fragment of a byte may announce 32 KiB.
 type assembly struct {
-	typ   uint8
-	body  []byte
-	spans []span // what is there: sorted, apart from each other
+	typ    uint8
+	length int
+	parts  []part // sorted, apart from each other
 }
 
-type span struct{ lo, hi int }
+type part struct {
+	off int
+	b   []byte
+}
+
+func (p *part) end() int { return p.off + len(p.b) }
 
 // add takes one fragment whose seq is next or up to maxAhead-1 above. It is false for one that is dropped: too far
 // ahead, over a limit, or in contradiction to what is there.
@@ -28,53 +39,53 @@ func (in *incoming) add(f fragment) bool {
 		if in.bytes+f.length > maxReassembly {
 			return false
 		}
-		a = &assembly{typ: f.typ, body: make([]byte, f.length)}
+		a = &assembly{typ: f.typ, length: f.length}
 		in.bytes += f.length
 		in.slots[ahead] = a
 	}
-	if a.typ != f.typ || len(a.body) != f.length {
+	if a.typ != f.typ || a.length != f.length {
 		return false
 	}
 	return a.insert(f.off, f.data)
 }
 
-// insert copies data to off. What is there already stays: a second copy cannot change the first.
+// insert copies data to off. What is there already stays: a second copy cannot change the first. It is false if there
+// would be too many parts.
 func (a *assembly) insert(off int, data []byte) bool {
-	lo, hi := off, off+len(data)
+	hi := off + len(data)
 	i := 0
-	for i < len(a.spans) && a.spans[i].hi < lo {
+	for i < len(a.parts) && a.parts[i].end() < off {
 		i++
 	}
-	j, at := i, lo
-	merged := span{lo, hi}
-	for j < len(a.spans) && a.spans[j].lo <= hi {
-		s := a.spans[j]
-		if at < s.lo {
-			copy(a.body[at:s.lo], data[at-off:])
-		}
-		at = max(at, s.hi)
-		merged.lo, merged.hi = min(merged.lo, s.lo), max(merged.hi, s.hi)
+	j := i
+	for j < len(a.parts) && a.parts[j].off <= hi {
 		j++
 	}
-	if j == i && len(a.spans) == maxSpans {
-		return false
+	if i == j {
+		if len(a.parts) == maxParts {
+			return false
+		}
+		a.parts = slices.Insert(a.parts, i, part{off, bytes.Clone(data)})
+		return true
 	}
-	if at < hi {
-		copy(a.body[at:hi], data[at-off:])
+	// The parts i to j-1 overlap or touch data, and become one; data fills the gaps.
+	m := a.parts[i]
+	if off < m.off {
+		m = part{off, slices.Concat(data[:m.off-off], m.b)}
 	}
-	if j == i {
-		a.spans = append(a.spans, span{})
-		copy(a.spans[i+1:], a.spans[i:])
-	} else {
-		a.spans = append(a.spans[:i+1], a.spans[j:]...)
+	for _, p := range a.parts[i+1 : j] {
+		m.b = append(m.b, data[m.end()-off:p.off-off]...)
+		m.b = append(m.b, p.b...)
 	}
-	a.spans[i] = merged
+	if m.end() < hi {
+		m.b = append(m.b, data[m.end()-off:]...)
+	}
+	a.parts[i] = m
+	a.parts = slices.Delete(a.parts, i+1, j)
 	return true
 }
 
-func (a *assembly) whole() bool {
-	return len(a.spans) == 1 && a.spans[0] == span{0, len(a.body)}
-}
+func (a *assembly) whole() bool { return len(a.parts) == 1 && len(a.parts[0].b) == a.length }
 
 // pop hands out the next message if it is whole.
 func (in *incoming) pop() (m message, ok bool) {
@@ -82,8 +93,8 @@ func (in *incoming) pop() (m message, ok bool) {
 	if a == nil || !a.whole() {
 		return m, false
 	}
-	m = message{typ: a.typ, seq: in.next, body: a.body}
-	in.bytes -= len(a.body)
+	m = message{typ: a.typ, seq: in.next, body: a.parts[0].b}
+	in.bytes -= a.length
 	copy(in.slots[:], in.slots[1:])
 	in.slots[maxAhead-1] = nil
 	in.next++

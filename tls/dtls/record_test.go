@@ -138,20 +138,40 @@ func TestReassembly(t *testing.T) {
 			t.Errorf("fragment %d that does not fit was taken", i)
 		}
 	}
-	changed := frag(20, 30)
-	changed.data = make([]byte, 10)
-	if in.add(changed); in.slots[0].body[20] != want[20] {
-		t.Error("a second copy changed the first")
-	}
 	for i := range 100 {
 		in.add(fragment{typ: typeCertificate, seq: 6, length: 1000, off: 2 * i, data: []byte{1}})
 	}
-	if n := len(in.slots[1].spans); n != maxSpans {
-		t.Errorf("%d spans", n)
+	if n := len(in.slots[1].parts); n != maxParts {
+		t.Errorf("%d parts", n)
 	}
 	big := fragment{typ: typeCertificate, seq: 7, length: maxReassembly, data: []byte{1}}
 	if in.add(big) {
 		t.Error("above the limit of all messages")
+	}
+}
+
+// Of fragments that overlap and contradict each other, each byte is that of the first that came.
+func TestReassemblyContradiction(t *testing.T) {
+	const length = 120
+	for seed := range 500 {
+		g := lcg(seed)
+		in := incoming{}
+		var want, have [length]byte
+		for n := byte(1); in.slots[0] == nil || !in.slots[0].whole(); n++ {
+			lo := g.next(length)
+			hi := min(length, lo+1+g.next(40))
+			if !in.add(fragment{typ: typeCertificate, length: length, off: lo, data: bytes.Repeat([]byte{n}, hi-lo)}) {
+				continue
+			}
+			for i := lo; i < hi; i++ {
+				if have[i] == 0 {
+					want[i], have[i] = n, 1
+				}
+			}
+		}
+		if m, _ := in.pop(); !bytes.Equal(m.body, want[:]) {
+			t.Fatalf("seed %d: %x, want %x", seed, m.body, want)
+		}
 	}
 }
 

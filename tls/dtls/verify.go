@@ -16,6 +16,10 @@ func parseChain(chain [][]byte) ([]*x509.Certificate, error) {
 		if err != nil {
 			return nil, alertf(alertBadCertificate, "certificate %d: %w", i, err)
 		}
+		// Of each one: the key of an issuer is used before anything says that the issuer is trusted.
+		if k, ok := c.PublicKey.(*rsa.PublicKey); ok && k.N.BitLen() > maxRSABits {
+			return nil, alertf(alertBadCertificate, "certificate %d: RSA key of %d bits, above %d", i, k.N.BitLen(), maxRSABits)
+		}
 		certs[i] = c
 	}
 	if len(certs) == 0 {
@@ -23,9 +27,6 @@ func parseChain(chain [][]byte) ([]*x509.Certificate, error) {
 	}
 	if kindOf(certs[0].PublicKey) == keyNone {
 		return nil, alertf(alertUnsupportedCert, "certificate: key of type %v", certs[0].PublicKeyAlgorithm)
-	}
-	if k, ok := certs[0].PublicKey.(*rsa.PublicKey); ok && k.N.BitLen() > maxRSABits {
-		return nil, alertf(alertBadCertificate, "certificate: RSA key of %d bits, above %d", k.N.BitLen(), maxRSABits)
 	}
 	return certs, nil
 }

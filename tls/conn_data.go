@@ -1,0 +1,468 @@
+package tls
+
+import (
+	"errors"
+	"io"
+	"syscall"
+	"time"
+
+	"github.com/frio-io/frio"
+	"github.com/frio-io/frio/tls/dtls"
+)
+
+// connect starts or goes on with the layer below, and begins the handshake when that is up.
+func (c *Conn) connect() {
+	c.state = frio.StateConnecting
+	err := c.lower.Connect()
+	switch {
+	case err == frio.ErrAgain:
+		c.rewish()
+		return
+	case err != nil:
+		c.fail(err)
+		return
+	}
+	how := c.how()
+	c.begin()
+	if how.kind == frio.Datagram {
+		c.s.eng, err = dtls.NewClient(how.set.datagram())
+	} else {
+		c.s.eng = c.newStream(true)
+	}
+	if err == nil {
+		err = c.s.eng.Start(c.now())
+	}
+	c.collect()
+	if err != nil {
+		c.failed(err)
+		return
+	}
+	c.arm()
+	c.rewish()
+}
+
+// begin is the beginning of the handshake.
+func (c *Conn) begin() {
+	c.state = frio.StateHandshaking
+	c.since = c.now().UnixNano()
+	c.lane.add(c)
+}
+
+func (c *Conn) newStream(client bool) *stream {
+	_, peer := addrs(c.lower)
+	e := newStream(&c.ctx, c.how().set.stream(), client, peer)
+	e.wire.wake = c.newWaker().fire
+	return e
+}
+
+// startServer makes the engine, when there is something for it.
+func (c *Conn) startServer() error {
+	s := c.session()
+	if s.eng != nil {
+		return nil
+	}
+	s.times.Start(time.Unix(0, c.since), &c.how().limits)
+	if !c.datagram() {
+		s.eng = c.newStream(false)
+		return nil
+	}
+	e, err := dtls.NewServer(c.how().set.datagram())
+	if err != nil {
+		return err
+	}
+	s.eng = e
+	return nil
+}
+
+// pump reads from below once and goes on with all that was read.
+func (c *Conn) pump() {
+	if c.s != nil && (c.s.readErr != nil || c.s.stalled) {
+		c.feedHeld()
+		return
+	}
+	if c.feedHeld() {
+		return
+	}
+	c.pull()
+}
+
+// advance goes on with what is held, or reads from below once; false, with ErrAgain or the end, if there is nothing.
+func (c *Conn) advance() (bool, error) {
+	if c.feedHeld() || c.pull() {
+		return true, nil
+	}
+	if c.s.readErr != nil {
+		return true, nil
+	}
+	return false, frio.ErrAgain
+}
+
+// pull reads from below and feeds; false if there was nothing.
+func (c *Conn) pull() bool {
+	if c.datagram() {
+		return c.pullDatagrams()
+	}
+	if c.s != nil && c.s.out.len() >= highWater {
+		if c.flush(); c.s.out.len() >= highWater {
+			return false // what is read could make more
+		}
+	}
+	room, err := c.in.open(&c.ctx)
+	if err != nil {
+		c.fail(err)
+		return false
+	}
+	n, err := c.lower.Read(room)
+	if n > 0 {
+		c.in.end += uint16(n)
+		c.feedHeld()
+	}
+	c.in.settle(&c.ctx)
+	if n == 0 && err != frio.ErrAgain {
+		c.lowerEnded(err)
+	}
+	return n > 0
+}
+
+// lowerEnded takes the end of the layer below. An end without close_notify is no end in order (RFC 8446, Section 6.1).
+func (c *Conn) lowerEnded(err error) {
+	if err == io.EOF {
+		err = frio.ErrTruncated
+	}
+	if c.s != nil && c.s.writeErr != nil && errors.Is(c.s.writeErr, frio.ErrReset) {
+		err = c.s.writeErr // Write met it first
+	}
+	c.failed(err)
+}
+
+// failed ends the connection by err, which in a handshake gets its reason.
+func (c *Conn) failed(err error) {
+	if c.state == frio.StateHandshaking {
+		err = c.how().set.handshakeError(err)
+	}
+	c.fail(err)
+}
+
+// feedHeld gives the engine whole records that are held, until one has data; false if there was none.
+func (c *Conn) feedHeld() (progress bool) {
+	if c.datagram() {
+		return false
+	}
+	stepped := false
+	for c.in.len() > 0 {
+		s := c.s
+		b := c.in.bytes()
+		n, err := cut(b, s == nil || !s.fed)
+		if err != nil {
+			c.badRecord(b[:n], err)
+			return true
+		}
+		if n == 0 {
+			return progress
+		}
+		if err := c.startServer(); err != nil {
+			c.failed(err)
+			return true
+		}
+		s = c.s
+		if s.readErr != nil || s.eng.Held() || s.eng.State() == dtls.Awaiting {
+			return progress
+		}
+		if c.state == frio.StateHandshaking && !stepped {
+			if stepped = c.lane.step(); !stepped {
+				c.stall()
+				return progress
+			}
+		}
+		s.fed = true
+		used, err := s.eng.Feed(c.now(), b[:n])
+		c.in.drop(used)
+		progress = true
+		c.collect()
+		if !c.afterFeed(err) {
+			return true
+		}
+	}
+	return progress
+}
+
+// stall puts the handshake off to the next turn.
+func (c *Conn) stall() {
+	if s := c.session(); !s.stalled {
+		s.stalled = true
+		c.how().counts.Deferred.Add(1)
+	}
+}
+
+// badRecord ends a connection that sends what is no record.
+func (c *Conn) badRecord(header []byte, err error) {
+	s := c.session()
+	if s.fed && s.eng != nil && s.eng.State() != dtls.Awaiting {
+		// crypto/tls refuses the header by itself, with an alert under the present keys.
+		if _, own := s.eng.Feed(c.now(), header); own != nil {
+			c.collect()
+			c.failed(own)
+			return
+		}
+	}
+	description := byte(alertUnexpectedMessage)
+	if err == errTooLong {
+		description = alertRecordOverflow
+	}
+	if addErr := s.out.add(&c.ctx, plainAlert(description)); addErr != nil {
+		err = addErr
+	}
+	c.failed(err)
+}
+
+// afterFeed sees what Feed has changed; false if the connection is over.
+func (c *Conn) afterFeed(err error) bool {
+	if err != nil {
+		c.failed(err)
+		return false
+	}
+	switch c.s.eng.State() {
+	case dtls.Open, dtls.PeerClosed:
+		if c.state == frio.StateHandshaking {
+			c.opened()
+		}
+	}
+	c.noticeEngine(nil)
+	return c.state == frio.StateHandshaking || c.state == frio.StateOpen
+}
+
+// opened is the end of the handshake.
+func (c *Conn) opened() {
+	s := c.s
+	how := c.how()
+	c.lane.remove(c, true)
+	c.state = frio.StateOpen
+	c.checked = uint32(how.reloads.Load())
+	c.lane.add(c)
+	s.stalled = false
+	how.counts.Handshakes.Add(1)
+	if s.eng.ConnectionState().DidResume {
+		how.counts.Resumed.Add(1)
+	}
+	if c.role == frio.Client {
+		s.times.Start(c.now(), &how.limits)
+	} else {
+		s.times.Took(c.now())
+	}
+	s.waker = nil
+	c.freeSlot()
+	c.arm()
+}
+
+// noticeEngine takes over an end that the engine knows of, when nothing is held before it.
+func (c *Conn) noticeEngine(err error) {
+	s := c.s
+	if s.readErr != nil || s.eng.Held() {
+		return
+	}
+	switch s.eng.State() {
+	case dtls.PeerClosed:
+		s.readErr = io.EOF
+		if c.datagram() && s.writeErr == nil {
+			s.writeErr = syscall.EPIPE // close_notify ends both directions there
+		}
+	case dtls.Failed:
+		if err == nil {
+			err = s.eng.Err()
+		}
+		c.failed(err)
+	}
+}
+
+// datagramRounds is how many datagrams are read at once, so that what else is in the loop goes on being served.
+const datagramRounds = 16
+
+// pullDatagrams reads datagrams until one has data; false if there was none at all.
+func (c *Conn) pullDatagrams() (progress bool) {
+	buf, err := c.ctx.Alloc(readMax)
+	if err != nil {
+		c.fail(err)
+		return false
+	}
+	defer func() {
+		if !c.over {
+			buf.Free()
+		}
+	}()
+	stepped := false
+	for range datagramRounds {
+		if s := c.s; s != nil && s.eng != nil && (s.readErr != nil || s.eng.Held() || s.eng.State() == dtls.Awaiting) {
+			break
+		}
+		if c.state == frio.StateHandshaking && !stepped {
+			if stepped = c.lane.step(); !stepped {
+				c.stall()
+				break
+			}
+		}
+		n, err := c.lower.Read(buf.Bytes())
+		switch {
+		case err == nil:
+		case err == frio.ErrAgain:
+			return progress
+		case oneLost(err) != nil:
+			progress = true
+			if !c.lostDatagram(oneLost(err)) {
+				return progress
+			}
+			continue
+		default:
+			c.lowerEnded(err)
+			return progress
+		}
+		progress = true
+		if err := c.startServer(); err != nil {
+			c.failed(err)
+			return progress
+		}
+		c.s.heard = true
+		_, err = c.s.eng.Feed(c.now(), buf.Bytes()[:n])
+		c.collect()
+		if !c.afterFeed(err) {
+			return progress
+		}
+		c.arm()
+	}
+	return progress
+}
+
+// lostDatagram takes an error of one datagram. That nobody listens where a client has heard nothing of yet ends its
+// connection; else it is one of those losses that retransmission is for. False: it was the end.
+func (c *Conn) lostDatagram(lost *frio.PacketError) bool {
+	if c.role == frio.Client && c.state == frio.StateHandshaking && !c.s.heard && errors.Is(lost, syscall.ECONNREFUSED) {
+		c.fail(lost.Err)
+		return false
+	}
+	return true
+}
+
+// collect sends, or keeps, what the engine itself wants sent.
+func (c *Conn) collect() {
+	s := c.s
+	if s.eng == nil {
+		return
+	}
+	if c.datagram() {
+		c.sendFlight()
+		return
+	}
+	for _, b := range s.eng.Out() {
+		if s.shut || s.writeErr != nil {
+			break // our direction has ended: an answer to a KeyUpdate has no way any more
+		}
+		if err := s.out.add(&c.ctx, b); err != nil {
+			s.eng.Sent(c.now())
+			c.fail(err)
+			return
+		}
+	}
+	s.eng.Sent(c.now())
+	if s.out.len() > 0 {
+		c.flush()
+	}
+}
+
+// mtuTries is how often a flight is cut anew because it was too long: from 16384 to 256 bytes.
+const mtuTries = 6
+
+// sendFlight sends the datagrams of the engine. What cannot be sent now is lost; the engine's timer repeats it.
+func (c *Conn) sendFlight() {
+	s := c.s
+	for range mtuTries {
+		again := false
+		for _, d := range s.eng.Out() {
+			_, err := c.lower.Write(d)
+			if err == nil || err == frio.ErrAgain {
+				continue
+			}
+			if lost := oneLost(err); lost != nil {
+				if errors.Is(err, syscall.EMSGSIZE) {
+					if e, ok := s.eng.(*dtls.Engine); ok && e.MTUExceeded() {
+						again = true
+						break
+					}
+				}
+				if !c.lostDatagram(lost) {
+					return
+				}
+			} else {
+				c.writeFailed(err)
+				break
+			}
+		}
+		if !again {
+			break
+		}
+	}
+	s.eng.Sent(c.now())
+}
+
+// sendDatagram sends the one that is kept, or keeps it. An error is of that datagram, or the end.
+func (c *Conn) sendDatagram() error {
+	s := c.s
+	_, err := c.lower.Write(s.out.bytes())
+	if err == frio.ErrAgain {
+		return nil
+	}
+	s.out.release()
+	if err == nil {
+		return nil
+	}
+	if oneLost(err) == nil {
+		c.writeFailed(err)
+	}
+	return err
+}
+
+// oneLost is err if that cost one datagram only, else nil.
+func oneLost(err error) *frio.PacketError {
+	var lost *frio.PacketError
+	errors.As(err, &lost)
+	return lost
+}
+
+// writeFailed ends our direction: what the peer sent before is still there to be read.
+func (c *Conn) writeFailed(err error) {
+	if c.s.writeErr == nil {
+		c.s.writeErr = err
+	}
+	c.s.out.release()
+}
+
+// flush sends what is kept, unless that is corked.
+func (c *Conn) flush() {
+	if c.s != nil && !c.s.corked {
+		c.flushAll()
+	}
+}
+
+func (c *Conn) flushAll() {
+	s := c.s
+	for s.out.len() > 0 && s.writeErr == nil {
+		if c.datagram() {
+			_ = c.sendDatagram() // the datagram was taken before: its loss is the network's
+			break
+		}
+		n, err := c.lower.Write(s.out.bytes())
+		if err != nil {
+			if err != frio.ErrAgain {
+				c.writeFailed(err)
+			}
+			return
+		}
+		s.out.drop(n)
+	}
+	if s.shut && !s.shutSent && s.out.len() == 0 && s.writeErr == nil {
+		s.shutSent = true
+		if w, ok := c.lower.(frio.CloseWriter); ok {
+			if err := w.CloseWrite(); err != nil && !errors.Is(err, errors.ErrUnsupported) {
+				c.writeFailed(err)
+			}
+		}
+	}
+}

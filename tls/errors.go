@@ -1,0 +1,209 @@
+package tls
+
+import (
+	ctls "crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"reflect"
+	"strings"
+	"sync/atomic"
+
+	"github.com/frio-io/frio"
+	"github.com/frio-io/frio/tls/dtls"
+)
+
+// Cause says in a word why a handshake failed, for counting and for logs.
+type Cause uint8
+
+// The causes.
+const (
+	CauseOther         Cause = iota
+	CausePlainText           // the peer does not speak TLS
+	CauseTimeout             // handshake_timeout, or a flight that nobody answered
+	CauseClosed              // the peer went away in the middle
+	CauseVersion             // no version in common
+	CauseCipher              // no suite, curve or signature scheme in common
+	CauseNoCertificate       // one is required, and none came
+	CauseUnknownCA           // its chain leads to none of our authorities
+	CauseExpired             // it is expired, or not yet valid
+	CauseName                // it is of somebody else
+	CauseRevoked
+	CauseDenied   // by any other rule for certificates
+	CauseProtocol // ALPN: nothing in common
+	CauseInvalid  // what came is against the rules of TLS
+	CauseRefused  // the peer gave no closer reason: no cipher in common, no certificate
+	causeCount
+)
+
+var causeNames = [causeCount]string{"other", "plain text", "timed out", "closed by the peer", "version", "cipher", "no certificate",
+	"unknown CA", "certificate expired or not yet valid", "name", "revoked", "certificate denied", "ALPN", "invalid message", "refused"}
+
+// String is the cause in words.
+func (r Cause) String() string {
+	if r < causeCount {
+		return causeNames[r]
+	}
+	return fmt.Sprintf("cause %d", uint8(r))
+}
+
+// HandshakeError is how a handshake failed. It is what Connect, Read and Write return then.
+type HandshakeError struct {
+	Cause  Cause
+	Remote bool // it was the peer who refused, and said so by an alert
+	Err    error
+}
+
+// Error prints "handshake: unknown CA: tls: failed to verify certificate: ...".
+func (e *HandshakeError) Error() string {
+	by := ""
+	if e.Remote {
+		by = ", says the peer"
+	}
+	return fmt.Sprintf("handshake: %v%s: %v", e.Cause, by, e.Err)
+}
+
+// Unwrap gives what was wrong: a *VerifyError, an error of crypto/tls or tls/dtls, or one of the layer below.
+func (e *HandshakeError) Unwrap() error { return e.Err }
+
+// Counts are what a listener and its children have counted. Thread: any.
+type Counts struct {
+	Handshakes atomic.Uint64 // that succeeded
+	Resumed    atomic.Uint64 // of these, with a ticket or a session
+	Full       atomic.Uint64 // accept was put off: max_handshakes
+	Deferred   atomic.Uint64 // steps put off to a later turn
+	Rechecked  atomic.Uint64 // connections that a reload ended
+	BadReloads atomic.Uint64 // files that changed and could not be used
+	failed     [causeCount]atomic.Uint64
+}
+
+// Failed is how many handshakes failed for r.
+func (c *Counts) Failed(r Cause) uint64 {
+	if r >= causeCount {
+		return 0
+	}
+	return c.failed[r].Load()
+}
+
+// handshakeError finds out why.
+func (s *settings) handshakeError(err error) *HandshakeError {
+	var known *HandshakeError
+	if errors.As(err, &known) {
+		return known
+	}
+	err = s.explain(err)
+	e := &HandshakeError{Err: err}
+	if alert, received, ok := alertOf(err); ok {
+		e.Remote = received
+		e.Cause = alertCause(alert)
+		if received {
+			if alert == handshakeFailure {
+				e.Cause = CauseRefused
+			}
+			return e
+		}
+	}
+	if r := causeOf(err); r != CauseOther {
+		e.Cause = r
+	}
+	return e
+}
+
+// alertOf finds the alert that err is about, and whether the peer sent it. crypto/tls does not export the type of its alerts,
+// only their kind and text.
+func alertOf(err error) (alert uint8, received, ok bool) {
+	var own *dtls.AlertError
+	if errors.As(err, &own) {
+		return uint8(own.Alert), own.Received, true
+	}
+	var plain ctls.AlertError
+	if errors.As(err, &plain) {
+		return uint8(plain), false, true
+	}
+	var op *net.OpError
+	if errors.As(err, &op) && op.Err != nil {
+		if v := reflect.ValueOf(op.Err); v.Kind() == reflect.Uint8 {
+			return uint8(v.Uint()), op.Op == "remote error", true
+		}
+	}
+	return 0, false, false
+}
+
+// handshakeFailure is the alert for whatever has none of its own.
+const handshakeFailure = 40
+
+// alertCause is what the descriptions of RFC 8446, Section 6, RFC 5246, Section 7.2, and RFC 7301 mean here.
+func alertCause(alert uint8) Cause {
+	switch alert {
+	case handshakeFailure, 71: // insufficient_security
+		return CauseCipher
+	case 41, 116: // no_certificate, certificate_required
+		return CauseNoCertificate
+	case 44:
+		return CauseRevoked
+	case 45:
+		return CauseExpired
+	case 42, 43, 46, 49: // bad, unsupported, unknown certificate, access_denied
+		return CauseDenied
+	case 48:
+		return CauseUnknownCA
+	case 70, 86: // protocol_version, inappropriate_fallback
+		return CauseVersion
+	case 112: // unrecognized_name
+		return CauseName
+	case 120:
+		return CauseProtocol
+	case 0, 90: // close_notify, user_canceled
+		return CauseClosed
+	case 10, 20, 21, 22, 47, 50, 51, 109, 110, 111:
+		return CauseInvalid
+	}
+	return CauseOther
+}
+
+// causes are what the reasons to refuse a certificate mean here; any other is CauseDenied.
+var causes = map[Reason]Cause{UnknownCA: CauseUnknownCA, Expired: CauseExpired, NotYetValid: CauseExpired, WrongName: CauseName,
+	Revoked: CauseRevoked, NoCertificate: CauseNoCertificate}
+
+// causeOf looks into an error of our side.
+func causeOf(err error) Cause {
+	var refused *VerifyError
+	if errors.As(err, &refused) {
+		if c, ok := causes[refused.Reason]; ok {
+			return c
+		}
+		return CauseDenied
+	}
+	switch {
+	case errors.Is(err, errPlainText), errors.Is(err, errOldVersion):
+		return CausePlainText
+	case errors.Is(err, frio.ErrTimeout), errors.Is(err, dtls.ErrTimeout):
+		return CauseTimeout
+	case errors.Is(err, frio.ErrTruncated), errors.Is(err, frio.ErrReset), errors.Is(err, io.EOF):
+		return CauseClosed
+	case errors.Is(err, errTooLong):
+		return CauseInvalid
+	}
+	// crypto/tls has no types for what it refuses before there are keys.
+	text := err.Error()
+	for _, known := range []struct {
+		part string
+		r    Cause
+	}{
+		{"unexpected handshake message", CauseInvalid},
+		{"unsupported versions", CauseVersion},
+		{"unsupported protocol version", CauseVersion},
+		{"received record with version", CauseVersion},
+		{"no cipher suite supported", CauseCipher},
+		{"no mutually supported", CauseCipher},
+		{"unsupported application protocols", CauseProtocol},
+		{"first record does not look like a TLS handshake", CausePlainText},
+		{"unsupported SSLv2", CausePlainText},
+	} {
+		if strings.Contains(text, known.part) {
+			return known.r
+		}
+	}
+	return CauseOther
+}

@@ -1,0 +1,71 @@
+package tls
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/frio-io/frio"
+	"github.com/frio-io/frio/tls/dtls"
+)
+
+// gate stands before a listener of datagrams: no peer gets a child before it has sent back a cookie. It belongs to the listener's thread.
+type gate struct {
+	listener *Listener
+	cookies  *dtls.Gate
+	byPeer   map[peerKey]*Conn // never ranged over
+	replaced uint64
+}
+
+// setGate gives l its gate, whose cookies are made with keys.
+func (l *Listener) setGate(keys *dtls.CookieKeys) error {
+	gated, ok := l.lower.(frio.Gated)
+	if !ok {
+		return fmt.Errorf("%s has no children for associations", l.lower.Describe())
+	}
+	l.gate = &gate{listener: l, cookies: dtls.NewGate(keys), byPeer: map[peerKey]*Conn{}}
+	return gated.SetGate(l.gate.judge)
+}
+
+// judge is the frio.Gate. A good cookie with another random, from a peer that has a child, is the proof of RFC 6347,
+// Section 4.2.8: the peer has begun anew.
+func (g *gate) judge(p *frio.Packet, scratch []byte) ([]byte, frio.Verdict) {
+	if !dtls.IsHello(p.Data) {
+		return nil, frio.GateDrop
+	}
+	reply, verdict, random := g.cookies.Check(g.listener.lane.now(), p.Remote, p.Local, p.Data, scratch)
+	switch verdict {
+	case dtls.Reply:
+		return reply, frio.GateReply
+	case dtls.Accept:
+	default:
+		return nil, frio.GateDrop
+	}
+	c := g.byPeer[peerKey{p.Remote, p.Local.Addr()}]
+	if c == nil || c.s == nil || c.s.eng == nil || c.state == frio.StateFailed {
+		return nil, frio.GateChild
+	}
+	if e, ok := c.s.eng.(*dtls.Engine); ok && e.ClientRandom() != random {
+		g.replaced++
+		return nil, frio.GateReplace
+	}
+	return nil, frio.GateChild
+}
+
+func keyOf(c *Conn) peerKey {
+	local, remote := socketAddrs(c.lower)
+	return peerKey{remote, local.Addr()}
+}
+
+func (g *gate) add(c *Conn) { g.byPeer[keyOf(c)] = c }
+
+func (g *gate) remove(c *Conn) {
+	if k := keyOf(c); g.byPeer[k] == c {
+		delete(g.byPeer, k)
+	}
+}
+
+func (g *gate) debug(w io.Writer) {
+	n := g.cookies.Counts()
+	fmt.Fprintf(w, "gate: replied %d, accepted %d, replaced %d, malformed %d, fragmented %d, bad cookies %d\n",
+		n.Replies, n.Accepted, g.replaced, n.Malformed, n.Fragmented, n.BadCookies)
+}

@@ -1,0 +1,285 @@
+package tls_test
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/frio-io/frio"
+	"github.com/frio-io/frio/friotest"
+)
+
+// program finds a peer program, or skips.
+func program(t *testing.T, name string) string {
+	t.Helper()
+	path, err := exec.LookPath(name)
+	if err != nil {
+		friotest.Skip(t, name+" is not installed")
+	}
+	return path
+}
+
+// peer is a program whose output is gathered while the test's loop turns.
+type peer struct {
+	cmd *exec.Cmd
+	in  io.WriteCloser
+	mu  sync.Mutex
+	out bytes.Buffer // guarded by mu
+	end chan struct{}
+}
+
+func start(t *testing.T, name string, args ...string) *peer {
+	t.Helper()
+	p := &peer{cmd: exec.Command(program(t, name), args...), end: make(chan struct{})}
+	var err error
+	if p.in, err = p.cmd.StdinPipe(); err != nil {
+		t.Fatal(err)
+	}
+	p.cmd.Stdout, p.cmd.Stderr = p, p
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		_ = p.cmd.Wait() // how it ends is seen in what it says
+		close(p.end)
+	}()
+	t.Cleanup(func() {
+		p.cmd.Process.Kill()
+		<-p.end
+		if t.Failed() {
+			t.Logf("%s said:\n%s", name, p.said())
+		}
+	})
+	return p
+}
+
+func (p *peer) Write(b []byte) (int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.out.Write(b)
+}
+
+func (p *peer) said() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.out.String()
+}
+
+// echo has each child of l send back what it reads, and end when its peer ends.
+func echo(e *friotest.Env, l *friotest.Probe) (children *[]*friotest.Probe) {
+	children = new([]*friotest.Probe)
+	l.Wish(nil, func() {
+		c, err := l.Accept(nil)
+		if err != nil {
+			return
+		}
+		*children = append(*children, c)
+		c.Wish(nil, func() {
+			var buf [4096]byte
+			for {
+				n, err := c.Read(buf[:])
+				if err == frio.ErrAgain {
+					return
+				}
+				if err != nil {
+					if err == io.EOF {
+						c.CloseWrite()
+					}
+					return
+				}
+				c.Write(buf[:n])
+			}
+		}, nil)
+	}, nil)
+	return children
+}
+
+// pemFiles writes the test's certificates for programs.
+func pemFiles(t *testing.T) (dir string) {
+	t.Helper()
+	dir = t.TempDir()
+	p := thePKI()
+	p.server.files(t, dir, "server")
+	p.client.files(t, dir, "client")
+	p.strange.files(t, dir, "strange")
+	p.ca.caFile(t, dir)
+	writeFile(t, filepath.Join(dir, "all.pem"), append(must(os.ReadFile(filepath.Join(dir, "server.pem"))), must(os.ReadFile(filepath.Join(dir, "server.key")))...))
+	return dir
+}
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
+// TestInteropClient: openssl s_client against our listener.
+func TestInteropClient(t *testing.T) {
+	dir := pemFiles(t)
+	for _, c := range []struct {
+		name, listen string
+		args         []string
+		say          string // a line of its input that is a command: k, K
+		want         []string
+	}{
+		{"1.3", "", []string{"-tls1_3"}, "", []string{"TLSv1.3", "Verify return code: 0 (ok)"}},
+		{"1.2", "", []string{"-tls1_2"}, "", []string{"TLSv1.2", "Verify return code: 0 (ok)"}},
+		{"client certificate 1.3", "require_client_cert = yes\n", []string{"-tls1_3", "-cert", dir + "/client.pem", "-key", dir + "/client.key"}, "", []string{"TLSv1.3"}},
+		{"client certificate 1.2", "require_client_cert = yes\n", []string{"-tls1_2", "-cert", dir + "/client.pem", "-key", dir + "/client.key"}, "", []string{"TLSv1.2"}},
+		{"ALPN", "alpn = radius/1.1\n", []string{"-alpn", "radius/1.1,radius/1.0"}, "", []string{"ALPN protocol: radius/1.1"}},
+		{"KeyUpdate", "", []string{"-tls1_3"}, "k", []string{"KEYUPDATE"}},
+		{"KeyUpdate asked for", "", []string{"-tls1_3"}, "K", []string{"KEYUPDATE"}},
+		{"ChaCha20", "", []string{"-tls1_3", "-ciphersuites", "TLS_CHACHA20_POLY1305_SHA256"}, "", []string{"TLS_CHACHA20_POLY1305_SHA256"}},
+		{"AES-256", "", []string{"-tls1_3", "-ciphersuites", "TLS_AES_256_GCM_SHA384"}, "", []string{"TLS_AES_256_GCM_SHA384"}},
+		{"P-256", "", []string{"-tls1_3", "-curves", "P-256"}, "", []string{"TLSv1.3"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			e := friotest.NewEnv(t, false, 1)
+			if !strings.Contains(c.listen, "require_client_cert") {
+				c.listen += "require_client_cert = no\n"
+			}
+			l := listener(e, c.listen, "")
+			echo(e, l)
+			args := append([]string{"s_client", "-connect", e.Local(l).String(), "-CAfile", dir + "/ca.pem", "-verify_return_error",
+				"-servername", "server.example.org", "-verify_hostname", "server.example.org"}, c.args...)
+			p := start(t, "openssl", args...)
+			e.Until("the handshake", func() bool { return strings.Contains(p.said(), "Verify return code") })
+			if c.say != "" {
+				fmt.Fprintln(p.in, c.say)
+				e.Until("the command is taken", func() bool { return strings.Contains(p.said(), c.want[0]) })
+			}
+			fmt.Fprintln(p.in, "a line for the echo")
+			e.Until("the echo", func() bool { return strings.Contains(p.said(), "a line for the echo") })
+			if c.say != "" { // and on in the other key
+				fmt.Fprintln(p.in, "another line")
+				e.Until("the second echo", func() bool { return strings.Contains(p.said(), "another line") })
+			}
+			for _, want := range c.want {
+				if !strings.Contains(p.said(), want) {
+					t.Errorf("it did not say %q", want)
+				}
+			}
+			p.in.Close()
+			e.Until("its end", func() bool {
+				select {
+				case <-p.end:
+					return true
+				default:
+					return false
+				}
+			})
+		})
+	}
+}
+
+// TestInteropResumption: the second connection of openssl takes up the session of the first.
+func TestInteropResumption(t *testing.T) {
+	dir := pemFiles(t)
+	for _, version := range []string{"-tls1_2", "-tls1_3"} {
+		t.Run(version, func(t *testing.T) {
+			e := friotest.NewEnv(t, false, 1)
+			l := listener(e, "require_client_cert = no\n", "")
+			echo(e, l)
+			session := filepath.Join(t.TempDir(), "session")
+			for i, arg := range []string{"-sess_out", "-sess_in"} {
+				p := start(t, "openssl", "s_client", "-connect", e.Local(l).String(), "-CAfile", dir+"/ca.pem", version, arg, session)
+				e.Until("the handshake", func() bool { return strings.Contains(p.said(), "Verify return code") })
+				fmt.Fprintln(p.in, "a line")
+				e.Until("the echo", func() bool { return strings.Contains(p.said(), "a line") })
+				if reused := strings.Contains(p.said(), "Reused, TLSv1"); reused != (i == 1) {
+					t.Errorf("connection %d: reused is %v", i, reused)
+				}
+				p.in.Close()
+				e.Until("its end", func() bool {
+					select {
+					case <-p.end:
+						return true
+					default:
+						return false
+					}
+				})
+			}
+		})
+	}
+}
+
+// freePort is a port of loopback where nobody listens at the moment.
+func freePort(t *testing.T) uint16 {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return uint16(l.Addr().(*net.TCPAddr).Port)
+}
+
+// TestInteropServer: our client against openssl s_server.
+func TestInteropServer(t *testing.T) {
+	dir := pemFiles(t)
+	for _, c := range []struct {
+		name, home string
+		args       []string
+	}{
+		{"1.3", "", []string{"-tls1_3"}},
+		{"1.2", "", []string{"-tls1_2"}},
+		{"client certificate", "", []string{"-Verify", "2", "-verify_return_error", "-CAfile", dir + "/ca.pem"}},
+		{"ALPN", "alpn = radius/1.1\n", []string{"-alpn", "radius/1.1"}},
+		{"no tickets", "", []string{"-no_ticket"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			e := friotest.NewEnv(t, false, 1)
+			port := freePort(t)
+			args := append([]string{"s_server", "-accept", fmt.Sprintf("127.0.0.1:%d", port), "-cert", dir + "/server.pem", "-key", dir + "/server.key", "-rev"}, c.args...)
+			p := start(t, "openssl", args...)
+			e.Until("it listens", func() bool { return strings.Contains(p.said(), "ACCEPT") })
+			_, home := sections(t, "", c.home)
+			cl := e.ParseText(nil, "client", "home_server {\nprotocol = tls+tcp\n"+tcpText(e, port)+home+"}\n")
+			cl.Wish(nil, nil, nil)
+			if err := cl.Connect(); err != nil && err != frio.ErrAgain {
+				t.Fatal(err)
+			}
+			opened(e, cl)
+			e.Send(cl, []byte("stressed\n"))
+			e.Expect(cl, []byte("desserts\n"))
+			cl.Close()
+		})
+	}
+}
+
+// TestInteropSocat: socat speaks TLS over a Unix socket by a relay of its own, to our listener on tls+unix.
+func TestInteropSocat(t *testing.T) {
+	dir := pemFiles(t)
+	program(t, "socat")
+	e := friotest.NewEnv(t, false, 1)
+	listen, _ := sections(t, "require_client_cert = yes\n", "")
+	l := e.ParseText(nil, "listener", "listen {\nprotocol = tls+unix\nunix {\nfilename = "+e.Place.File+"\n}\n"+listen+"}\n")
+	if err := l.Open(); err != nil {
+		t.Fatal(err)
+	}
+	echo(e, l)
+	port := freePort(t)
+	relay := start(t, "socat", "-d", "-d", fmt.Sprintf("TCP-LISTEN:%d,bind=127.0.0.1,reuseaddr,fork", port), "UNIX-CONNECT:"+e.Place.File)
+	e.Until("the relay listens", func() bool { return strings.Contains(relay.said(), "listening on") })
+	p := start(t, "socat", "-t", "5", "-", fmt.Sprintf("OPENSSL:127.0.0.1:%d,cafile=%s/ca.pem,cert=%s/client.pem,key=%s/client.key,commonname=server.example.org,snihost=server.example.org",
+		port, dir, dir, dir))
+	fmt.Fprintln(p.in, "over a unix socket")
+	e.Until("the echo", func() bool { return strings.Contains(p.said(), "over a unix socket") })
+	p.in.Close()
+	e.Until("its end", func() bool {
+		select {
+		case <-p.end:
+			return true
+		default:
+			return false
+		}
+	})
+}

@@ -1,0 +1,281 @@
+package tls
+
+import (
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/frio-io/frio"
+	"github.com/frio-io/frio/base"
+	"github.com/frio-io/frio/event"
+	"github.com/frio-io/frio/sock"
+	"github.com/frio-io/frio/talloc"
+)
+
+const (
+	// stepsMax is how many handshakes go on in one turn of a loop. The step that answers a hello takes up to 3 ms (RSA), and
+	// who is open already waits for it.
+	stepsMax = 4
+	// recheckBatch is how many open connections are checked again in one turn, at some 100 us each.
+	recheckBatch = 16
+)
+
+// shared is what a listener with its shards and children have in common, or what a client has. Thread: any.
+type shared struct {
+	set     *settings
+	kernel  sock.Kernel
+	kind    frio.Kind
+	timeout time.Duration // handshake_timeout; 0: never
+	limits  base.Limits   // of application bytes
+	slots   *talloc.Budget
+	counts  Counts
+	bare    *lane         // of those without a loop
+	reloads atomic.Uint64 // of the settings
+	users   atomic.Int32  // listeners or clients
+	unwatch func()
+	failure atomic.Pointer[error] // of the last reload that failed
+	mu      sync.Mutex
+	lanes   map[*event.Loop]*lane // guarded by mu
+}
+
+func newShared(set *settings, kernel sock.Kernel, kind frio.Kind, timeout time.Duration, limits base.Limits, handshakes int) *shared {
+	h := &shared{set: set, kernel: kernel, kind: kind, timeout: timeout, limits: limits, slots: talloc.NewBudget(int64(handshakes)),
+		lanes: map[*event.Loop]*lane{}}
+	h.bare = &lane{how: h}
+	return h
+}
+
+// use and unuse count who has the settings; with the last one nobody is told of their reload any more.
+func (h *shared) use() {
+	if h.users.Add(1) == 1 {
+		h.set.onFail(h.reloadFailed)
+		h.unwatch = h.set.onReload(h.reloaded)
+	}
+}
+
+func (h *shared) unuse() {
+	if h.users.Add(-1) == 0 {
+		h.unwatch()
+	}
+}
+
+// reloadFailed is told of files that have changed and are of no use. The ones read before stay.
+func (h *shared) reloadFailed(err error) {
+	h.counts.BadReloads.Add(1)
+	h.failure.Store(&err)
+}
+
+// reload reads the files again and tells what is wrong with them; what was read before stays then.
+func (h *shared) reload() error {
+	err := h.set.reload()
+	if err != nil {
+		h.reloadFailed(err)
+	}
+	return err
+}
+
+// reloaded is told that certificates, CRLs or names have changed. What is in a loop is checked there; what is in none, when it is used next.
+func (h *shared) reloaded() {
+	h.reloads.Add(1)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for loop, l := range h.lanes {
+		// A loop that is closed or full has nobody, or sees it at the next use.
+		_ = loop.Post(func() { h.recheck(loop, l) })
+	}
+}
+
+func (h *shared) recheck(loop *event.Loop, l *lane) {
+	h.mu.Lock()
+	alive := h.lanes[loop] == l
+	h.mu.Unlock()
+	if alive {
+		loop.Defer(&l.task)
+	}
+}
+
+// lane is the part of a shared that is in one loop. It belongs to that loop's thread.
+type lane struct {
+	how   *shared
+	loop  *event.Loop // nil: of those without; nothing else is used then
+	count int         // users
+	hand  connList    // in handshake, who began first in front
+	open  connList    // the others, who was checked longest ago in front
+	timer event.Timer // of the first in hand
+	task  event.Task  // checks after a reload
+	turn  uint64      // of the loop, in which steps were taken
+	steps int
+}
+
+// enter returns the lane of loop, which the caller leaves by leave.
+func (h *shared) enter(loop *event.Loop) *lane {
+	if loop == nil {
+		return h.bare
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	l := h.lanes[loop]
+	if l == nil {
+		l = &lane{how: h, loop: loop}
+		l.timer.Init((*laneTimer)(l))
+		l.task.Init((*laneTask)(l))
+		h.lanes[loop] = l
+	}
+	l.count++
+	return l
+}
+
+func (l *lane) leave() {
+	if l.loop == nil {
+		return
+	}
+	l.how.mu.Lock()
+	defer l.how.mu.Unlock()
+	if l.count--; l.count == 0 {
+		l.timer.Stop()
+		l.task.Cancel()
+		delete(l.how.lanes, l.loop)
+	}
+}
+
+type (
+	laneTimer lane
+	laneTask  lane
+)
+
+func (l *laneTimer) Expire(now time.Time) { (*lane)(l).expire(now) }
+func (l *laneTimer) Describe() string     { return "handshake_timeout of tls" }
+
+func (l *laneTask) RunTask()         { (*lane)(l).recheck() }
+func (l *laneTask) Describe() string { return "recheck of tls after a reload" }
+
+func (l *lane) now() time.Time {
+	if l.loop != nil {
+		return l.loop.Now()
+	}
+	return l.how.kernel.Now()
+}
+
+// add puts c, whose lane it is, into the list of its state.
+func (l *lane) add(c *Conn) {
+	if l.loop == nil {
+		return
+	}
+	c.listed = true
+	if c.state != frio.StateHandshaking {
+		l.open.insert(c, l.open.last)
+		return
+	}
+	after := l.hand.last
+	for after != nil && after.since > c.since {
+		after = after.lanePrev
+	}
+	l.hand.insert(c, after)
+	l.arm()
+}
+
+// remove takes c out. hand says in which of the lists it is.
+func (l *lane) remove(c *Conn, hand bool) {
+	if !c.listed {
+		return
+	}
+	c.listed = false
+	if hand {
+		l.hand.remove(c)
+		l.arm()
+	} else {
+		l.open.remove(c)
+	}
+}
+
+// deadline is when c's handshake must be over; zero: never.
+func (l *lane) deadline(c *Conn) time.Time {
+	if l.how.timeout == 0 {
+		return time.Time{}
+	}
+	return time.Unix(0, c.since).Add(l.how.timeout)
+}
+
+func (l *lane) arm() {
+	var at time.Time
+	if first := l.hand.first; first != nil {
+		at = l.deadline(first)
+	}
+	l.timer.Set(l.loop, at)
+}
+
+// expire ends the handshakes whose time is over.
+func (l *lane) expire(now time.Time) {
+	for c := l.hand.first; c != nil && !now.Before(l.deadline(c)); c = l.hand.first {
+		c.late()
+	}
+	l.arm()
+}
+
+// step takes one of this turn's handshake steps; false: they are used up. Without a loop the caller drives, and takes what it wants.
+func (l *lane) step() bool {
+	if l.loop == nil {
+		return true
+	}
+	if turn := l.loop.Stats().Turns; turn != l.turn {
+		l.turn, l.steps = turn, 0
+	}
+	if l.steps == stepsMax {
+		return false
+	}
+	l.steps++
+	return true
+}
+
+// recheck checks open connections again, some in each turn.
+func (l *lane) recheck() {
+	now := l.how.reloads.Load()
+	for range recheckBatch {
+		c := l.open.first
+		if c == nil || c.checked == uint32(now) {
+			return
+		}
+		l.open.remove(c)
+		l.open.insert(c, l.open.last)
+		c.recheck()
+	}
+	l.loop.Defer(&l.task)
+}
+
+// connList is a list through laneNext and lanePrev.
+type connList struct{ first, last *Conn }
+
+func (q *connList) insert(c, after *Conn) {
+	c.lanePrev = after
+	if after != nil {
+		c.laneNext, after.laneNext = after.laneNext, c
+	} else {
+		c.laneNext, q.first = q.first, c
+	}
+	if c.laneNext != nil {
+		c.laneNext.lanePrev = c
+	} else {
+		q.last = c
+	}
+}
+
+func (q *connList) remove(c *Conn) {
+	if c.lanePrev != nil {
+		c.lanePrev.laneNext = c.laneNext
+	} else {
+		q.first = c.laneNext
+	}
+	if c.laneNext != nil {
+		c.laneNext.lanePrev = c.lanePrev
+	} else {
+		q.last = c.lanePrev
+	}
+	c.laneNext, c.lanePrev = nil, nil
+}
+
+// peerKey is by which the gate finds the child of a datagram.
+type peerKey struct {
+	remote netip.AddrPort
+	local  netip.Addr
+}

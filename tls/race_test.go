@@ -1,0 +1,5 @@
+//go:build race || friocheck
+
+package tls_test
+
+const raceEnabled = true
