@@ -4,6 +4,7 @@ import (
 	"io"
 	"net/netip"
 
+	"github.com/frio-io/frio/conf"
 	"github.com/frio-io/frio/talloc"
 )
 
@@ -136,6 +137,17 @@ type AddrSetter interface {
 // connecting side has it; what they share does not change after Parse, so a section is read once. Thread: any.
 type Copier interface {
 	Copy(ctx *talloc.Context) (IO, error)
+}
+
+// Noter is an IO whose configuration is good, but about which there is something to say: a key without effect, a
+// certificate that ends soon. Each begins with "note: " or "warning: ".
+type Noter interface{ Notes() conf.Errors }
+
+// Reloader is an IO that keeps what files say: certificates, CRLs. Reload reads them again, for what is open too; with a mistake
+// the old ones stay. Where files are looked after by time, OnReload is told of a reload by itself that failed, from any goroutine.
+type Reloader interface {
+	Reload() error
+	OnReload(failed func(error))
 }
 
 // Indent is Debug's nesting: it returns a writer that indents every line.

@@ -2,6 +2,7 @@ package server
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/frio-io/frio"
@@ -37,4 +38,28 @@ func TestRelayIntroducesThePeer(t *testing.T) {
 		}
 		b.finish()
 	})
+}
+
+// A peer that does not get through the layers is named in the log with its reason, not more often than once a second.
+func TestRefusedPeersAreLogged(t *testing.T) {
+	e := friotest.NewEnv(t, true, 1)
+	b := start(e, "server s {\nnamespace = echo\nlisten h {\nprotocol = haproxy+tcp\ntcp {\nipaddr = 127.0.0.1\nport = 7007\n}\n"+
+		"haproxy {\ntrusted {\nallow = 127/8\n}\n}\n}\n}\n")
+	for range 5 {
+		c := e.ParseText(nil, "client", homeServer("plain", "tcp", 7007))
+		c.Wish(nil, nil, nil)
+		if err := c.Connect(); err != nil && err != frio.ErrAgain {
+			t.Fatal(err)
+		}
+		e.Until("the client is connected", func() bool { return e.Step(c) })
+		e.Send(c, []byte("GET / HTTP/1.0\r\n\r\n"))
+		e.ExpectEnd(c)
+		c.Close()
+	}
+	b.sessionsEnd()
+	log := b.log.String()
+	if n := strings.Count(log, "msg=refused"); n != 1 || !strings.Contains(log, "haproxy") {
+		t.Errorf("%d lines about refused peers within a second, want 1:\n%s", n, log)
+	}
+	b.finish()
 }

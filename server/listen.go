@@ -31,7 +31,7 @@ type listen struct {
 	counts  Counts
 	log     *slog.Logger
 
-	accepting, connecting, closing, reading warner
+	accepting, refusing, connecting, closing, reading warner
 }
 
 // port is one socket of a listen, on its loop.

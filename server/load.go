@@ -71,6 +71,12 @@ func load(ctx *talloc.Context, root *conf.Section, syntax error, opt Options) (*
 		s.ctx.Free()
 		return nil, err
 	}
+	s.visit(func(io frio.IO) {
+		if r, ok := io.(frio.Reloader); ok {
+			name := io.Describe()
+			r.OnReload(func(err error) { s.opt.Logger.Warn("reload", "io", name, "error", err) })
+		}
+	})
 	return s, nil
 }
 

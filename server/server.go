@@ -61,6 +61,37 @@ type Server struct {
 	closed   bool
 }
 
+// Notes are what the configuration's methods have to say that is no mistake: keys without effect, certificates that end soon.
+func (s *Server) Notes() conf.Errors {
+	var notes conf.Errors
+	s.visit(func(io frio.IO) {
+		if n, ok := io.(frio.Noter); ok {
+			notes = append(notes, n.Notes()...)
+		}
+	})
+	return notes.Sorted()
+}
+
+// visit shows every configured IO and what it stands on.
+func (s *Server) visit(see func(frio.IO)) {
+	down := func(io frio.IO) {
+		for io != nil {
+			see(io)
+			layer, ok := io.(frio.Layer)
+			if !ok {
+				return
+			}
+			io = layer.Lower()
+		}
+	}
+	for _, l := range s.all() {
+		down(l.io)
+	}
+	for _, t := range s.targets {
+		down(t.io)
+	}
+}
+
 // service is one `server NAME { }`.
 type service struct {
 	server  *Server

@@ -332,6 +332,10 @@ func (s *session) end(reason error) {
 	s.over = true
 	s.timer.Stop()
 	l := s.port.listen
+	if reason != nil && !s.peer.up {
+		// Who did not get through: a wrong certificate, plain text where TLS is spoken, no PROXY header, nothing in time.
+		l.refusing.warn(l.log, s.port.lane.loop.Now(), "refused", slog.String("io", s.peer.io.Describe()), slog.Any("error", reason))
+	}
 	if tracing(l.log) {
 		s.traceEnd(reason)
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/frio-io/frio"
 	"github.com/frio-io/frio/base"
+	"github.com/frio-io/frio/conf"
 	"github.com/frio-io/frio/event"
 	"github.com/frio-io/frio/sock"
 	"github.com/frio-io/frio/talloc"
@@ -79,6 +80,9 @@ var (
 	_ frio.Peer            = (*Conn)(nil)
 	_ frio.Identified      = (*Conn)(nil)
 	_ frio.Layer           = (*Conn)(nil)
+	_ frio.Copier          = (*Conn)(nil)
+	_ frio.Noter           = (*Conn)(nil)
+	_ frio.Reloader        = (*Conn)(nil)
 )
 
 // The parts of a Conn that its loop calls.
@@ -117,6 +121,19 @@ func newClient(ctx *talloc.Context, how *shared, lower frio.IO) (*Conn, error) {
 	c.session()
 	how.use()
 	return c, nil
+}
+
+// Copy makes another connecting side on a copy of the lower, with the same settings: it may resume the sessions of its siblings.
+func (c *Conn) Copy(ctx *talloc.Context) (frio.IO, error) {
+	below, ok := c.lower.(frio.Copier)
+	if !ok || c.role == frio.Server {
+		return nil, errors.ErrUnsupported
+	}
+	lower, err := below.Copy(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return newClient(ctx, c.how(), lower)
 }
 
 // session is c's, made if there is none.
@@ -521,6 +538,12 @@ func (c *Conn) ConnectionState() (ctls.ConnectionState, bool) {
 
 // Reload is Listener.Reload, for the connecting side. Thread: any.
 func (c *Conn) Reload() error { return c.lane.how.reload() }
+
+// OnReload is told when files that are looked after by time were found changed and wrong.
+func (c *Conn) OnReload(failed func(error)) { c.lane.how.set.onFail(failed) }
+
+// Notes are what there is to say about the section.
+func (c *Conn) Notes() conf.Errors { return c.lane.how.set.notes() }
 
 // ID is the number that the listener gave to an accepted connection.
 func (c *Conn) ID() uint64 { return c.id }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/frio-io/frio"
+	"github.com/frio-io/frio/conf"
 	"github.com/frio-io/frio/event"
 	"github.com/frio-io/frio/sock"
 	"github.com/frio-io/frio/talloc"
@@ -289,6 +290,12 @@ func (l *Listener) SocketAddr() (local, remote netip.AddrPort) { return socketAd
 // Reload reads the files that the section names again. With a mistake the ones read before stay; else those who connect from now on
 // meet the new ones, and who is open is checked by them. It blocks on files: not for a loop. Thread: any.
 func (l *Listener) Reload() error { return l.how.reload() }
+
+// OnReload is told when files that are looked after by time were found changed and wrong.
+func (l *Listener) OnReload(failed func(error)) { l.how.set.onFail(failed) }
+
+// Notes are what there is to say about the section.
+func (l *Listener) Notes() conf.Errors { return l.how.set.notes() }
 
 // Counts are shared by all shards and children. Thread: any.
 func (l *Listener) Counts() *Counts { return &l.how.counts }

@@ -7,6 +7,7 @@ import (
 	"net"
 
 	"github.com/frio-io/frio"
+	"github.com/frio-io/frio/conf"
 	"github.com/frio-io/frio/event"
 	"github.com/frio-io/frio/talloc"
 )
@@ -88,6 +89,12 @@ func (s *sharded) Close() error {
 
 // Reload is that of each shard's Listener; they share what is read.
 func (s *sharded) Reload() error { return s.how.reload() }
+
+// OnReload is told when files that are looked after by time were found changed and wrong.
+func (s *sharded) OnReload(failed func(error)) { s.how.set.onFail(failed) }
+
+// Notes are what there is to say about the section.
+func (s *sharded) Notes() conf.Errors { return s.how.set.notes() }
 
 // Children visits those of all shards.
 func (s *sharded) Children(visit func(frio.Handle) bool) {

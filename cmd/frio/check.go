@@ -10,7 +10,8 @@ import (
 const checkUsage = `usage: frio check FILE
 
 Reads FILE and what it includes, and prints what each listen and home_server comes to; nothing is opened. What is wrong
-is on standard error, a line for each mistake: file:line:column: message. Exit code 0, or 2 if something is wrong.
+is on standard error, a line for each mistake: file:line:column: message. Exit code 0, or 2 if something is wrong; a line
+that begins with "note: " or "warning: " after its position is not.
 `
 
 func check(args []string, std streams) int {
@@ -28,6 +29,9 @@ func check(args []string, std streams) int {
 	if err != nil {
 		fmt.Fprintln(std.err, err)
 		return exitUsage
+	}
+	for _, n := range s.Notes() {
+		fmt.Fprintln(std.err, n)
 	}
 	s.Debug(std.out)
 	s.Close()

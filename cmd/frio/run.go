@@ -98,6 +98,9 @@ func (d *daemon) run(root *talloc.Context, file []string) int {
 		fmt.Fprintln(d.std.err, err)
 		return exitUsage
 	}
+	for _, n := range s.Notes() {
+		fmt.Fprintln(d.std.err, n)
+	}
 	if d.debug {
 		s.Debug(d.std.err)
 	}
