@@ -37,6 +37,10 @@ type Child struct {
 	closed        bool
 
 	inbox       inbox
+	catching    *talloc.Context // whose memory takes what still comes while the child gets a socket
+	conn        *Connected      // what it became, on any thread; nil with demux
+	nextGone    *Child          // in the listener's mailbox
+	left        int             // there: the descriptor of what it became; else -1
 	timer       event.Timer
 	notice      event.Task
 	times       base.Deadlines
@@ -64,6 +68,7 @@ var (
 	_ frio.Linked          = (*Child)(nil)
 	_ frio.Lingerer        = (*Child)(nil)
 	_ frio.Identified      = (*Child)(nil)
+	_ frio.Tied            = (*Child)(nil)
 )
 
 type (
@@ -99,12 +104,14 @@ func (c *Child) settle(ctx *talloc.Context) bool {
 }
 
 // receive takes a datagram of the peer, which the listener has read.
-func (c *Child) receive(p *frio.Packet, now time.Time) {
+func (c *Child) receive(p *frio.Packet, now time.Time, unread bool) {
 	l := c.listener
 	c.ifindex = p.Ifindex
 	c.times.Got(now)
 	mem := &c.ctx
-	if !c.accepted {
+	if c.catching != nil {
+		mem = c.catching
+	} else if !c.accepted {
 		if l.held > waitingBytes {
 			l.counts.Held.Add(1)
 			return
@@ -112,7 +119,7 @@ func (c *Child) receive(p *frio.Packet, now time.Time) {
 		mem = &l.ctx
 		l.held -= c.inbox.held()
 	}
-	kept := c.inbox.put(mem, p)
+	kept := c.inbox.put(mem, p, unread)
 	if !c.accepted {
 		l.held += c.inbox.held()
 	}
@@ -321,6 +328,9 @@ func (c *Child) RemoteAddr() netip.AddrPort { return c.remote }
 
 // SocketAddr is LocalAddr and RemoteAddr.
 func (c *Child) SocketAddr() (local, remote netip.AddrPort) { return c.local, c.remote }
+
+// Tied is true: the child has no descriptor of its own.
+func (c *Child) Tied() bool { return true }
 
 // ID is the number that the listener gave to the child.
 func (c *Child) ID() uint64 { return c.id }

@@ -117,9 +117,7 @@ func (c *Child) release() {
 		l.held -= c.inbox.held()
 	}
 	c.inbox.release()
-	if l.byPeer[c.key] == c {
-		delete(l.byPeer, c.key)
-	}
+	l.disclaim(c)
 	if c.slot {
 		c.slot = false
 		l.set.slots.Give(1)

@@ -30,10 +30,14 @@ func TestConformance(t *testing.T) {
 	none.Listen, none.NoLimits = section(""), true
 	gro.Listen, gro.NoLimits, gro.HomeServer = section("gro = yes\n"), true, section("gro = yes\n")
 	demux.Listen, demux.Children = section("children = demux\n"), true
+	connected, shard := demux, demux
+	// What a child that does not read keeps is bounded by its socket's buffer.
+	connected.Listen, connected.NoMove, connected.Buffers = section("children = connected\nrecv_buff = 16K\n"), false, "send_buff = 8K\n"
+	shard.Listen = section("children = demux\nshards = 1\n")
 	for _, c := range []struct {
 		name   string
 		target friotest.Target
-	}{{"none", none}, {"gro", gro}, {"demux", demux}} {
+	}{{"none", none}, {"gro", gro}, {"demux", demux}, {"connected", connected}, {"one shard", shard}} {
 		t.Run(c.name, func(t *testing.T) { friotest.TestIO(t, c.target) })
 	}
 }

@@ -7,14 +7,14 @@ import (
 	"syscall"
 )
 
-// Counts are what a socket has counted since it was made, its children included. Thread: any.
+// Counts are what a socket has counted since it was made, its children included, connected ones when they have ended. Thread: any.
 type Counts struct {
 	In, Out           atomic.Uint64 // datagrams received, but for those that were denied, and sent
 	BytesIn, BytesOut atomic.Uint64
 	Empty             atomic.Uint64 // received without content, and passed over by Read
 	TooLong           atomic.Uint64 // dropped: longer than the reader's buffer
 	Denied            atomic.Uint64 // dropped: networks
-	Foreign           atomic.Uint64 // dropped: not from the connected peer
+	Foreign           atomic.Uint64 // not from the connected peer: dropped by a Client, sent to its owner by a child
 	Errors            Errors        // of the system's calls; each cost at most one datagram
 
 	// Of a listener with children:
@@ -29,6 +29,9 @@ type Counts struct {
 	Accepted    atomic.Uint64 // children given to the caller of Accept
 	Replaced    atomic.Uint64 // children that ended for a fresh one of the same peer
 	Timeouts    atomic.Uint64 // children that ended by a limit of time
+	Returned    atomic.Uint64 // given back unread by connected children that ended
+	Unread      atomic.Uint64 // dropped: the second child in turn was closed without reading it
+	Early       atomic.Uint64 // dropped: came while the shards were being opened
 }
 
 // errnoKinds is how many different errnos are told apart: a socket seldom meets more than three.
@@ -46,19 +49,24 @@ type errnoCount struct {
 }
 
 func (e *Errors) add(err error) {
-	errno, ok := err.(syscall.Errno)
-	if !ok || errno == 0 {
-		e.other.Add(1)
+	errno, _ := err.(syscall.Errno)
+	e.addCount(errno, 1)
+}
+
+// addCount adds count to errno's, 0 for what is no errno.
+func (e *Errors) addCount(errno syscall.Errno, count uint64) {
+	if errno == 0 {
+		e.other.Add(count)
 		return
 	}
 	for i := range e.kinds {
 		k := &e.kinds[i]
 		if k.errno.CompareAndSwap(0, uint32(errno)) || k.errno.Load() == uint32(errno) {
-			k.count.Add(1)
+			k.count.Add(count)
 			return
 		}
 	}
-	e.other.Add(1)
+	e.other.Add(count)
 }
 
 // Count returns how often errno came.
@@ -94,7 +102,7 @@ func (c *Counts) debug(w io.Writer) {
 		{"empty", &c.Empty},
 		{"dropped, longer than the reader's buffer", &c.TooLong},
 		{"dropped by networks", &c.Denied},
-		{"dropped, of foreign peers", &c.Foreign},
+		{"of foreign peers", &c.Foreign},
 		{"dropped by the gate", &c.Gate},
 		{"replies of the gate", &c.Replies},
 		{"replies of the gate that could not be sent", &c.RepliesLost},
@@ -105,6 +113,9 @@ func (c *Counts) debug(w io.Writer) {
 		{"children accepted", &c.Accepted},
 		{"children replaced", &c.Replaced},
 		{"children timed out", &c.Timeouts},
+		{"given back unread", &c.Returned},
+		{"dropped unread", &c.Unread},
+		{"dropped while opening", &c.Early},
 	} {
 		if n := one.count.Load(); n > 0 {
 			fmt.Fprintf(w, "%s: %d\n", one.name, n)
@@ -117,4 +128,18 @@ func (c *Counts) debug(w io.Writer) {
 		}
 		fmt.Fprintf(w, "errors, %s: %d\n", name, count)
 	})
+}
+
+// add adds what o has counted.
+func (c *Counts) add(o *Counts) {
+	for _, one := range []struct{ to, from *atomic.Uint64 }{
+		{&c.In, &o.In}, {&c.Out, &o.Out}, {&c.BytesIn, &o.BytesIn}, {&c.BytesOut, &o.BytesOut},
+		{&c.Empty, &o.Empty}, {&c.TooLong, &o.TooLong}, {&c.Foreign, &o.Foreign}, {&c.Inbox, &o.Inbox},
+		{&c.Returned, &o.Returned}, {&c.Unread, &o.Unread},
+	} {
+		if n := one.from.Load(); n > 0 {
+			one.to.Add(n)
+		}
+	}
+	o.Errors.Each(func(errno syscall.Errno, count uint64) { c.Errors.addCount(errno, count) })
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/frio-io/frio"
+	"github.com/frio-io/frio/event"
 	"github.com/frio-io/frio/talloc"
 )
 
@@ -27,7 +28,8 @@ const (
 // demux is the part of a Listener that has children: one for each peer and address of ours.
 //
 // A child begins in waiting, with the first datagrams of its peer, and leaves it through Accept. Both hold one of max_children slots.
-// It is in byPeer until it fails or is closed.
+// It is in byPeer until it fails or is closed. With `children = connected`, what Accept returns is a Connected, and the child stays as
+// the listener's record of it.
 type demux struct {
 	gate     frio.Gate
 	byPeer   map[key]*Child // never ranged over
@@ -39,6 +41,10 @@ type demux struct {
 	blocked  bool           // the socket had no room
 	round    uint64         // of telling them
 	nextID   uint64
+
+	mail      mailbox // what connected children send
+	returning bool    // it is being emptied
+	leavers   leavers
 }
 
 // key says whose a datagram is: the peer's address and port, the address of ours that it came to, and for link-local
@@ -68,26 +74,32 @@ func (l *Listener) take(rounds int) {
 	s := getSlab()
 	defer putSlab(s)
 	now := l.now()
+	l.returns(s, now)
 	for range rounds {
-		packets := s.incoming()
-		n, err := l.recv(packets)
-		if err != nil {
-			if err, final := l.readError(err); final {
-				l.fail(err)
-			}
-			break
-		}
-		for i := range n {
-			l.sort(&packets[i], s, now)
-		}
-		l.reply(s)
-		if n < len(packets) || l.fd < 0 {
+		if l.takeBatch(s, now) < batchCount || l.fd < 0 {
 			break
 		}
 	}
 	if l.train.pending() {
 		l.rewish()
 	}
+}
+
+// takeBatch reads a batch and tells how many datagrams it was.
+func (l *Listener) takeBatch(s *slab, now time.Time) int {
+	packets := s.incoming()
+	n, err := l.recv(packets)
+	if err != nil {
+		if err, final := l.readError(err); final {
+			l.fail(err)
+		}
+		return 0
+	}
+	for i := range n {
+		l.sort(&packets[i], s, now)
+	}
+	l.reply(s)
+	return n
 }
 
 // sort finds out for whom p is.
@@ -99,8 +111,31 @@ func (l *Listener) sort(p *frio.Packet, s *slab, now time.Time) {
 	if p.Err != nil {
 		return
 	}
+	l.give(p, s, now, false)
+}
+
+// give gives p to its child, or makes one. unread tells that a child was closed with it.
+func (l *Listener) give(p *frio.Packet, s *slab, now time.Time, unread bool) {
 	k := keyOf(p)
+	if len(l.leavers.list) > 0 && !unread {
+		l.drainLeaver(k, now) // what is there came before p
+	}
 	c := l.byPeer[k]
+	if c != nil && c.conn != nil {
+		if c.late(p, unread) {
+			return
+		}
+		// It has ended. What it left comes before p.
+		l.returns(s, now)
+		l.drainLeaver(k, now)
+		if c == l.byPeer[k] {
+			l.disclaim(c)
+		} else if c = l.byPeer[k]; c != nil && c.conn != nil {
+			c.late(p, unread)
+			return
+		}
+		c = l.byPeer[k]
+	}
 	verdict := frio.GateChild
 	if l.gate != nil {
 		var reply []byte
@@ -125,11 +160,17 @@ func (l *Listener) sort(p *frio.Packet, s *slab, now time.Time) {
 			l.counts.Empty.Add(1) // nothing that there should be state for
 			return
 		}
+		if !l.claim(p, k, unread) {
+			return
+		}
 		if c = l.newChild(p, k, now); c == nil {
+			if l.set.owners != nil {
+				l.set.owners.forget(k, l)
+			}
 			return
 		}
 	}
-	c.receive(p, now)
+	c.receive(p, now, unread)
 }
 
 // newChild makes a child of a peer that has none, to wait for Accept.
@@ -142,10 +183,11 @@ func (l *Listener) newChild(p *frio.Packet, k key, now time.Time) *Child {
 		l.counts.Full.Add(1)
 		return nil
 	}
-	c := &Child{listener: l, key: k, remote: p.Remote, local: p.Local, state: frio.StateOpen, slot: true}
+	c := &Child{listener: l, key: k, remote: p.Remote, local: p.Local, state: frio.StateOpen, slot: true, left: -1}
 	if !c.local.IsValid() {
 		c.local = l.local // the kernel did not tell
 	}
+	c.inbox.roomy = l.set.connected
 	c.timer.Init((*childTimer)(c))
 	c.notice.Init((*childNotice)(c))
 	c.times.Start(now, &l.set.times)
@@ -212,16 +254,12 @@ func (l *Listener) Accept(ctx *talloc.Context) (frio.IO, error) {
 	if l.resting() {
 		return nil, frio.ErrAgain
 	}
-	c := l.nextWaiting()
-	if c == nil && (l.loop == nil || !l.reading()) {
-		l.take(1)
-		if l.err != nil {
-			return nil, l.endRead(l.err)
-		}
-		c = l.nextWaiting()
+	if l.set.connected {
+		return l.acceptConnected(ctx)
 	}
-	if c == nil {
-		return nil, frio.ErrAgain
+	c := l.nextToAccept()
+	if c == nil || l.err != nil {
+		return nil, l.acceptEnd()
 	}
 	held := c.inbox.held()
 	if !c.settle(ctx) {
@@ -239,6 +277,16 @@ func (l *Listener) Accept(ctx *talloc.Context) (frio.IO, error) {
 	l.counts.Accepted.Add(1)
 	l.rewish()
 	return c, nil
+}
+
+// nextToAccept is nextWaiting, after reading where no loop does that.
+func (l *Listener) nextToAccept() *Child {
+	c := l.nextWaiting()
+	if c == nil && (l.loop == nil || !l.reading()) {
+		l.take(1)
+		c = l.nextWaiting()
+	}
+	return c
 }
 
 // nextWaiting is the first child to be accepted that has not timed out.
@@ -268,11 +316,11 @@ func (l *Listener) wake() {
 	}
 }
 
-// enterChildren and leaveChildren take along the children that are in the listener's loop.
+// enterChildren and leaveChildren take along the children that are in the listener's loop. Connected ones go where they are told.
 func (l *Listener) enterChildren() {
 	for _, list := range []*childList{&l.waiting, &l.children} {
 		for c := list.first; c != nil; c = c.places[inParent].next {
-			if !c.out {
+			if !c.out && c.conn == nil {
 				c.arm()
 				c.wish()
 			}
@@ -289,9 +337,13 @@ func (l *Listener) leaveChildren() {
 	}
 }
 
-func (l *Listener) closeChildren() {
+// closeChildren is called when the listener has left loop.
+func (l *Listener) closeChildren(loop *event.Loop) {
 	for l.waiting.first != nil {
 		l.waiting.first.end()
+	}
+	if l.set.connected {
+		l.closeConnected(loop)
 	}
 	for l.children.first != nil {
 		l.children.first.end()
@@ -304,7 +356,9 @@ func (l *Listener) failChildren(err error) {
 		l.waiting.first.end()
 	}
 	for c := l.children.first; c != nil; c = c.places[inParent].next {
-		c.fail(err)
+		if c.conn == nil { // else it has a socket of its own
+			c.fail(err)
+		}
 	}
 }
 
@@ -317,7 +371,14 @@ func (l *Listener) Release() {}
 // Children visits the children that Accept has returned, the oldest first.
 func (l *Listener) Children(visit func(frio.Handle) bool) {
 	for c := l.children.first; c != nil; c = c.places[inParent].next {
-		if !visit(frio.Handle{ID: c.id, Name: c.Describe(), State: c.state}) {
+		h := frio.Handle{ID: c.id, Name: c.Describe(), State: c.state}
+		if c.conn != nil {
+			if c.conn.State() == frio.StateClosed {
+				continue // it is about to tell
+			}
+			h = c.conn.handle(c.id)
+		}
+		if !visit(h) {
 			return
 		}
 	}
@@ -331,6 +392,12 @@ func (l *Listener) debugChildren(w io.Writer) {
 	fmt.Fprintf(w, "open %d, waiting %d with %d bytes, max_children %s, idle_timeout %s, lifetime %s\n", l.count, l.waiting.count, l.held,
 		max, never(l.set.times.IdleTimeout), never(l.set.times.Lifetime))
 	for c := l.children.first; c != nil; c = c.places[inParent].next {
+		if c.conn != nil { // it may be on another thread, where it tells more
+			if state := c.conn.State(); state != frio.StateClosed {
+				fmt.Fprintf(w, "%s, connected, state %v\n", c.Describe(), state)
+			}
+			continue
+		}
 		c.Debug(w)
 	}
 }

@@ -12,6 +12,10 @@ const (
 	// fill a whole one; 128 KiB is two of the longest datagrams, or 2 KiB for each of the 64.
 	inboxCount = 64
 	inboxBytes = 128 << 10
+	// roomyCount and roomyBytes bound what waits for a child that is being given a socket: what was in the listener's receive
+	// buffer, which by default holds 277 datagrams and 208 KiB, all of which may be of one peer.
+	roomyCount = 1024
+	roomyBytes = 512 << 10
 	// inboxFirst is the size of the first buffer; it doubles from there. Few messages of few peers wait at any time.
 	inboxFirst = 2 << 10
 )
@@ -20,26 +24,34 @@ const (
 // while it holds something. Empty datagrams have a place like others.
 type inbox struct {
 	data        talloc.Buffer
-	info        talloc.Buffer // inboxCount times infoSize
+	info        talloc.Buffer // a power of two of infoSize each
 	head, count int           // in info
 	start, used int           // in data, in bytes
+	roomy       bool          // its bounds are the wide ones
 }
 
-// infoSize is time (8), interface (4), length (2), ECN (1), and one byte to spare.
+// infoSize is time (8), interface (4), length (2), ECN (1), and whether a child was closed with it unread (1).
 const infoSize = 16
 
-// put keeps a copy of p; false if the bounds, or a limit of ctx, do not allow it.
-func (b *inbox) put(ctx *talloc.Context, p *frio.Packet) bool {
-	n := len(p.Data)
-	if b.count == inboxCount || b.used+n > inboxBytes {
-		return false
+// bounds are how many datagrams and bytes it may hold.
+func (b *inbox) bounds() (count, bytes int) {
+	if b.roomy {
+		return roomyCount, roomyBytes
 	}
-	if b.info.IsZero() {
-		info, err := ctx.Alloc(inboxCount * infoSize)
-		if err != nil {
-			return false
-		}
-		b.info = info
+	return inboxCount, inboxBytes
+}
+
+// fits tells whether a datagram of n bytes is within the bounds.
+func (b *inbox) fits(n int) bool {
+	count, bytes := b.bounds()
+	return b.count < count && b.used+n <= bytes
+}
+
+// put keeps a copy of p; false if the bounds, or a limit of ctx, do not allow it. unread tells that a child was closed with it.
+func (b *inbox) put(ctx *talloc.Context, p *frio.Packet, unread bool) bool {
+	n := len(p.Data)
+	if !b.fits(n) || !b.growInfo(ctx) {
+		return false
 	}
 	if !b.grow(ctx, b.used+n) {
 		if b.count == 0 {
@@ -54,16 +66,48 @@ func (b *inbox) put(ctx *talloc.Context, p *frio.Packet) bool {
 			copy(ring, p.Data[first:])
 		}
 	}
-	at := (b.head + b.count) % inboxCount * infoSize
+	at := (b.head + b.count) % b.places() * infoSize
 	info := b.info.Bytes()[at : at+infoSize]
 	binary.NativeEndian.PutUint64(info, uint64(p.Time))
 	binary.NativeEndian.PutUint32(info[8:], p.Ifindex)
 	binary.NativeEndian.PutUint16(info[12:], uint16(n))
-	info[14] = p.ECN
+	info[14], info[15] = p.ECN, 0
+	if unread {
+		info[15] = 1
+	}
 	b.used += n
 	b.count++
 	return true
 }
+
+// places is how many datagrams info has room for.
+func (b *inbox) places() int { return len(b.info.Bytes()) / infoSize }
+
+// growInfo makes room for one more datagram in info.
+func (b *inbox) growInfo(ctx *talloc.Context) bool {
+	places := 0
+	if !b.info.IsZero() {
+		places = b.places()
+	}
+	if b.count < places {
+		return true
+	}
+	info, err := ctx.Alloc(max(inboxCount, 2*places) * infoSize)
+	if err != nil {
+		return false
+	}
+	if places > 0 {
+		ring := b.info.Bytes()
+		first := copy(info.Bytes(), ring[b.head*infoSize:])
+		copy(info.Bytes()[first:], ring[:b.head*infoSize])
+		b.info.Free()
+	}
+	b.info, b.head = info, 0
+	return true
+}
+
+// unread tells whether a child was closed with the first datagram. There must be one.
+func (b *inbox) unread() bool { return b.info.Bytes()[b.head*infoSize+15] != 0 }
 
 // grow makes room for need bytes in all.
 func (b *inbox) grow(ctx *talloc.Context, need int) bool {
@@ -119,7 +163,7 @@ func (b *inbox) take(p *frio.Packet) bool {
 }
 
 func (b *inbox) drop(n int) {
-	b.head = (b.head + 1) % inboxCount
+	b.head = (b.head + 1) % b.places()
 	b.count--
 	b.used -= n
 	if b.count == 0 {
@@ -139,7 +183,7 @@ func (b *inbox) moveTo(ctx *talloc.Context) bool {
 	if b.count == 0 {
 		return true
 	}
-	info, err := ctx.Alloc(inboxCount * infoSize)
+	info, err := ctx.Alloc(len(b.info.Bytes()))
 	if err != nil {
 		return false
 	}
@@ -162,5 +206,11 @@ func (b *inbox) moveTo(ctx *talloc.Context) bool {
 func (b *inbox) release() {
 	b.info.Free()
 	b.data.Free()
-	*b = inbox{}
+	*b = inbox{roomy: b.roomy}
+}
+
+// moveInto gives all that is held to dst, which is empty.
+func (b *inbox) moveInto(dst *inbox) {
+	*dst = *b
+	*b = inbox{roomy: b.roomy}
 }

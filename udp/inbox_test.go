@@ -32,7 +32,7 @@ func TestInbox(t *testing.T) {
 				p.Data[i] = byte(step + i)
 			}
 			want := len(model) < inboxCount && used+n <= inboxBytes
-			if got := b.put(root, &p); got != want {
+			if got := b.put(root, &p, false); got != want {
 				t.Fatalf("step %d: put of %d bytes with %d datagrams of %d bytes: %v", step, n, len(model), used, got)
 			}
 			if want {
@@ -84,7 +84,7 @@ func TestInboxBounds(t *testing.T) {
 			p := frio.Packet{Data: make([]byte, c.size)}
 			kept := 0
 			for range 200 {
-				if b.put(root, &p) {
+				if b.put(root, &p, false) {
 					kept++
 				}
 			}
@@ -107,7 +107,7 @@ func TestInboxLimit(t *testing.T) {
 		var b inbox
 		p := frio.Packet{Data: make([]byte, 1000)}
 		kept := 0
-		for b.put(root, &p) {
+		for b.put(root, &p, false) {
 			kept++
 		}
 		if b.count != kept || b.used != 1000*kept {
@@ -137,7 +137,7 @@ func TestInboxAllocs(t *testing.T) {
 	out := frio.Packet{Data: make([]byte, 300)}
 	if n := testing.AllocsPerRun(100, func() {
 		for range 20 {
-			b.put(root, &in)
+			b.put(root, &in, false)
 		}
 		for range 20 {
 			b.take(&out)

@@ -24,6 +24,8 @@ type Listener struct {
 	ctx talloc.Context
 	socket
 	set         *settings
+	group       *group         // the sockets of its address
+	shard       int            // its number there
 	local       netip.AddrPort // the configured one before Open
 	state       frio.State
 	reg         event.FD
@@ -51,8 +53,8 @@ var (
 	_ frio.Link            = (*Listener)(nil)
 )
 
-func newListener(ctx *talloc.Context, set *settings, addr netip.AddrPort) (*Listener, error) {
-	l := &Listener{set: set, local: addr}
+func newListener(ctx *talloc.Context, set *settings, g *group) (*Listener, error) {
+	l := &Listener{set: set, group: g, shard: len(g.members), local: g.addr}
 	if err := l.ctx.Init(ctx, "udp"); err != nil {
 		return nil, err
 	}
@@ -60,15 +62,18 @@ func newListener(ctx *talloc.Context, set *settings, addr netip.AddrPort) (*List
 	l.ctx.OnFree((*listenerFree)(l))
 	l.notice.Init((*listenerNotice)(l))
 	l.timer.Init((*listenerTimer)(l))
+	l.leavers.timer.Init((*listenerLeavers)(l))
+	g.members = append(g.members, l)
 	return l, nil
 }
 
 // The parts of a Listener that its loop calls. They are types of their own so that their methods are not the Listener's.
 type (
-	listenerFree   Listener
-	listenerNotice Listener
-	listenerTimer  Listener
-	listenerReady  Listener
+	listenerFree    Listener
+	listenerNotice  Listener
+	listenerTimer   Listener
+	listenerReady   Listener
+	listenerLeavers Listener
 )
 
 func (l *listenerFree) Destroy() { (*Listener)(l).end() }
@@ -120,7 +125,7 @@ func (l *Listener) Open() error {
 	case l.state != frio.StateClosed:
 		return fmt.Errorf("open %s: it is open", l.Describe())
 	}
-	fd, err := l.set.open(l.kernel, l.local)
+	fd, err := l.group.openSocket(l.kernel, l.set, l.shard)
 	if err != nil {
 		return fmt.Errorf("open %s: %w", l.Describe(), err)
 	}
@@ -128,6 +133,7 @@ func (l *Listener) Open() error {
 	if a, err := l.kernel.LocalAddr(fd); err == nil {
 		l.local = addrOf(a)
 	}
+	l.group.settle()
 	l.reg.Init(fd, (*listenerReady)(l))
 	if loop := l.loop; loop != nil {
 		if err = l.reg.Attach(loop); err == nil {
@@ -272,8 +278,14 @@ func (l *Listener) end() {
 		return
 	}
 	l.closed = true
+	l.mail.shut()
+	for c := l.mail.takeGone(); c != nil; c = l.mail.takeGone() {
+		l.forgetChild(c)
+	}
+	loop := l.loop
 	l.leave()
-	l.closeChildren()
+	l.closeChildren(loop)
+	l.closeLeavers()
 	l.shut()
 	l.state = frio.StateClosed
 }
@@ -296,6 +308,10 @@ func (l *Listener) RemoteAddr() netip.AddrPort { return netip.AddrPort{} }
 // SocketAddr is LocalAddr and nothing.
 func (l *Listener) SocketAddr() (local, remote netip.AddrPort) { return l.local, netip.AddrPort{} }
 
+// Context holds the listener's memory, and nothing else: a shard that moves to another thread is detached there and adopted by it, while it
+// is in no loop, and so are the contexts that its children were accepted into.
+func (l *Listener) Context() *talloc.Context { return &l.ctx }
+
 // Counts are those of the socket. Thread: any.
 func (l *Listener) Counts() *Counts { return &l.counts }
 
@@ -309,7 +325,10 @@ func (l *Listener) Debug(w io.Writer) {
 		fmt.Fprintf(in, "ended: %v\n", l.err)
 	}
 	l.set.debug(in, l.kernel, l.fd)
-	fmt.Fprintf(in, "reuse_port %s, children %s%s\n", base.YesNo(l.set.ReusePort), mode(l.set.demux), word(l.gate != nil, " with a gate"))
+	if n := len(l.group.members); n > 1 {
+		fmt.Fprintf(in, "shard %d of %d\n", l.shard, n)
+	}
+	fmt.Fprintf(in, "reuse_port %s, children %s%s\n", base.YesNo(l.set.ReusePort), mode(l.set), word(l.gate != nil, " with a gate"))
 	fmt.Fprintf(in, "networks: %s\n", l.set.networks.String())
 	if l.fd >= 0 || l.counts.In.Load() > 0 {
 		l.counts.debug(in)
@@ -319,8 +338,11 @@ func (l *Listener) Debug(w io.Writer) {
 	}
 }
 
-func mode(demux bool) string {
-	if demux {
+func mode(s *settings) string {
+	switch {
+	case s.connected:
+		return "connected"
+	case s.demux:
 		return "demux"
 	}
 	return "none"

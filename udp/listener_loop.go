@@ -51,14 +51,22 @@ func (l *Listener) move(loop *event.Loop) error {
 	}
 	l.loop = loop
 	l.timer.Set(loop, l.rest)
+	if l.set.connected {
+		l.mail.enter(loop, l.called)
+		l.awaitLeavers()
+	}
 	l.enterChildren()
 	return nil
 }
 
 func (l *Listener) leave() {
 	l.leaveChildren()
+	if l.loop != nil && l.set.connected {
+		l.mail.leave()
+	}
 	l.reg.Detach()
 	l.timer.Stop()
+	l.leavers.timer.Stop()
 	l.notice.Cancel()
 	l.loop, l.read, l.write = nil, nil, nil
 }

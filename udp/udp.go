@@ -14,6 +14,11 @@
 //		}
 //	}
 //
+// `shards = N` opens N sockets on the port, so that N threads can share the load. Each is a listener of its own with its own children
+// (frio.Sharder); one peer always meets the same. A shard moves to another thread with all its children; the limits are those of the whole.
+//
+// With `children = connected` each child has a socket that the kernel has connected, and is a Connected that may live on any thread.
+//
 // A listener without children is read and written as a whole, best in batches (frio.PacketIO). With `children = demux`, or with
 // a gate, it reads by itself and hands what comes from one peer to that peer's Child, which Accept returns. Children share the
 // socket, the loop and the thread of their listener.
@@ -57,8 +62,9 @@ type options struct {
 type listenConfig struct {
 	base.ListenConfig
 	options
-	ReusePort bool   `conf:"reuse_port"`               // yes: other sockets of this user may take the same port
-	Children  string `conf:"children,enum=none|demux"` // default none; demux with a gate
+	ReusePort bool   `conf:"reuse_port"`                         // yes: other sockets of this user may take the same port
+	Children  string `conf:"children,enum=none|demux|connected"` // default none; demux with a gate
+	Shards    int    `conf:"shards,min=1,max=256"`               // sockets for each address, default 1; shardsMax
 }
 
 // clientConfig is `udp { }` in a home_server.
@@ -80,12 +86,14 @@ const maxChildren = 1024
 // settings are what the sockets of one listen have in common. They do not change after Open.
 type settings struct {
 	listenConfig
-	networks base.Networks
-	demux    bool
-	children *conf.Pair    // the line of `children`; nil: the default
-	limit    *conf.Section // of the listen; nil: none, or decoded
-	times    base.Limits   // of each child
-	slots    *talloc.Budget
+	networks  base.Networks
+	demux     bool
+	connected bool          // demux is true as well
+	owners    *registry     // of connected children in several shards
+	children  *conf.Pair    // the line of `children`; nil: the default
+	limit     *conf.Section // of the listen; nil: none, or decoded
+	times     base.Limits   // of each child
+	slots     *talloc.Budget
 }
 
 func parse(ctx *talloc.Context, cs *conf.Section, role frio.Role, _ frio.IO) (frio.IO, error) {
@@ -100,7 +108,7 @@ func parse(ctx *talloc.Context, cs *conf.Section, role frio.Role, _ frio.IO) (fr
 }
 
 func parseListen(ctx *talloc.Context, cs, sub *conf.Section, again error) (frio.IO, error) {
-	set := &settings{listenConfig: listenConfig{options: options{ExceedMTU: true}, Children: "none"}}
+	set := &settings{listenConfig: listenConfig{options: options{ExceedMTU: true}, Children: "none", Shards: 1}}
 	decodeErr := sub.Decode(&set.listenConfig)
 	addrs, addrErr := set.Addrs(sub)
 	if p := sub.Pairs("children"); len(p) > 0 {
@@ -109,7 +117,11 @@ func parseListen(ctx *talloc.Context, cs, sub *conf.Section, again error) (frio.
 	// Which keys of limit are honoured is known when the layers above had their say: SetGate.
 	limit, limitErr := cs.TakeSection("limit")
 	set.limit = limit
-	if set.Children == "demux" {
+	if set.Children != "none" {
+		set.connected = set.Children == "connected"
+		if set.connected && set.Shards > 1 {
+			set.owners = new(registry)
+		}
 		limitErr = base.Join(cs, limitErr, set.openChildren())
 	}
 	set.networks = base.NewNetworks(set.Networks)
@@ -117,8 +129,17 @@ func parseListen(ctx *talloc.Context, cs, sub *conf.Section, again error) (frio.
 	if len(addrs) == 0 {
 		addrs = append(addrs, netip.AddrPort{}) // never opened, but the layers above find their own mistakes
 	}
-	io, err := base.Shard(ctx, addrs, func(ctx *talloc.Context, addr netip.AddrPort) (frio.IO, error) {
-		return newListener(ctx, set, addr)
+	// Each address has a group of its own; together they are one IO.
+	var all []netip.AddrPort
+	groups := make(map[netip.AddrPort]*group)
+	for _, addr := range addrs {
+		groups[addr] = &group{addr: addr}
+		for range max(1, min(set.Shards, shardsMax)) { // out of range is a mistake that was noted
+			all = append(all, addr)
+		}
+	}
+	io, err := base.Shard(ctx, all, func(ctx *talloc.Context, addr netip.AddrPort) (frio.IO, error) {
+		return newListener(ctx, set, groups[addr])
 	})
 	if err != nil {
 		return nil, base.Join(sub, mistakes, err)
@@ -156,6 +177,8 @@ func (s *settings) openChildren() error {
 // gated makes the listen one with children because of a gate, unless the file has it otherwise.
 func (s *settings) gated() error {
 	switch {
+	case s.connected:
+		return conf.Errors{s.children.Errorf("children: connected is not possible here: what stands on udp has to see every datagram of a peer at its listener")}
 	case s.demux:
 		return nil
 	case s.children != nil:
@@ -163,19 +186,6 @@ func (s *settings) gated() error {
 			s.children.Value)}
 	}
 	return s.openChildren()
-}
-
-// open makes a listen's socket. Without reuse_port the socket does not share its port, which is all that it takes for another
-// process to be refused.
-func (s *settings) open(k sock.Kernel, addr netip.AddrPort) (fd int, err error) {
-	return base.OpenSocket(k, sock.Addr{AddrPort: addr}, frio.Datagram, s.Interface, func(fd int) error {
-		if s.ReusePort {
-			if err := k.SetOption(fd, sock.ReusePort, 1); err != nil {
-				return fmt.Errorf("reuse_port: %w", err)
-			}
-		}
-		return s.set(k, fd)
-	}, func(int) error { return nil })
 }
 
 // set gives a socket its options, before it is bound.

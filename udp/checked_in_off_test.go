@@ -1,0 +1,5 @@
+//go:build !race && !friocheck
+
+package udp
+
+const checkedBuild = false
