@@ -35,6 +35,7 @@ type Conn struct {
 
 	readErr, writeErr     error // the final result of that direction
 	readEnded, writeEnded bool  // it was returned: the wish is gone
+	toldRead              bool  // announce called the read callback last
 	shut                  bool  // CloseWrite was asked
 	shutSent              bool
 	corked                bool

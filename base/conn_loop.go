@@ -107,35 +107,36 @@ func (c *Conn) unannounced() bool {
 	return (c.readErr != nil && !c.readEnded && c.read != nil) || (c.writeErr != nil && !c.writeEnded && c.write != nil)
 }
 
-// announce calls the callbacks of ends that were not returned, once a turn.
+// announce calls the callbacks of ends that were not returned, one a turn: of two ends the reading one first, then in turn.
 func (c *Conn) announce() {
-	loop := c.loop
-	if c.readErr != nil && !c.readEnded && c.read != nil {
+	// What the callback leaves behind is not looked at: it may have closed the connection, or given it to another thread.
+	read := c.readErr != nil && !c.readEnded && c.read != nil
+	write := c.writeErr != nil && !c.writeEnded && c.write != nil
+	if !read && !write {
+		return
+	}
+	c.loop.Defer(&c.notice)
+	if c.toldRead = read && !(write && c.toldRead); c.toldRead {
 		c.read()
-	}
-	if c.loop != loop || loop == nil {
-		return // it was closed or moved, perhaps to another thread
-	}
-	if c.writeErr != nil && !c.writeEnded && c.write != nil {
+	} else {
 		c.write()
-	}
-	if c.loop == loop && c.unannounced() {
-		c.loop.Defer(&c.notice)
 	}
 }
 
 // ready is called by the loop.
 func (c *Conn) ready(r event.Ready) {
-	loop := c.loop
-	if r&event.Write != 0 && c.out.len() > 0 && c.writeErr == nil {
+	if r == event.Read {
+		if c.read != nil && !c.readEnded {
+			c.read()
+		}
+		return
+	}
+	if c.out.len() > 0 && c.writeErr == nil {
 		if c.flush() != frio.ErrAgain {
 			c.rewish() // nothing waits any more: all is sent, or lost
 		}
 	}
-	if r&event.Read != 0 && c.read != nil && !c.readEnded {
-		c.read()
-	}
-	if r&event.Write != 0 && c.loop == loop && c.write != nil && !c.writeEnded && c.out.len() == 0 {
+	if c.write != nil && !c.writeEnded && c.out.len() == 0 {
 		c.write()
 	}
 }

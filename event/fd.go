@@ -8,7 +8,8 @@ import (
 
 // Handler is told what a file descriptor is ready for.
 type Handler interface {
-	// Ready gets what is both wanted and ready, never nothing. A hangup makes ready for everything that is wanted.
+	// Ready gets Read or Write, which is both wanted and ready: Read first, and then Write if it still is. A hangup makes ready for
+	// everything that is wanted.
 	Ready(r Ready)
 	Describe() string
 }
@@ -175,24 +176,32 @@ func (l *Loop) apply() (refused bool) {
 // dispatch hands out a batch of events.
 func (l *Loop) dispatch(batch []Event) {
 	for _, e := range batch {
-		if l.closed {
-			return
-		}
-		s := &l.slots[uint32(e.ID)]
-		f := s.fd
-		if f == nil || s.generation != uint32(e.ID>>32) {
+		if l.registered(e) == nil {
 			l.stats.Stale++
 			continue
 		}
-		r := e.Ready & f.want
-		if e.Ready&Hangup != 0 {
-			r = f.want
-		}
-		if r == 0 {
-			continue // the wish was taken back in this batch
-		}
-		l.stats.Events++
-		l.running.fd(f.handler, r)
-		f.handler.Ready(r)
+		// One wish at a time: the first callback may close the descriptor, or give it to another thread.
+		l.tell(e, Read)
+		l.tell(e, Write)
 	}
+}
+
+// registered returns the FD that e is for, nil if that has left since.
+func (l *Loop) registered(e Event) *FD {
+	s := &l.slots[uint32(e.ID)]
+	if l.closed || s.generation != uint32(e.ID>>32) {
+		return nil
+	}
+	return s.fd
+}
+
+// tell has the handler told of one wish that is ready, if it is still wanted.
+func (l *Loop) tell(e Event, wish Ready) {
+	f := l.registered(e)
+	if f == nil || f.want&wish == 0 || e.Ready&(wish|Hangup) == 0 {
+		return
+	}
+	l.stats.Events++
+	l.running.fd(f.handler, wish)
+	f.handler.Ready(wish)
 }

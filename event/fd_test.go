@@ -216,15 +216,19 @@ func TestMisuse(t *testing.T) {
 }
 
 func TestReadyIsWhatIsWanted(t *testing.T) {
-	cases := []struct{ want, ready, got Ready }{
-		{Read, Read, Read},
-		{Read | Write, Read, Read},
-		{Read | Write, Read | Write, Read | Write},
-		{Read, Hangup, Read},
-		{Write, Hangup, Write},
-		{Read | Write, Hangup, Read | Write},
-		{Read | Write, Read | Hangup, Read | Write},
-		{Write, Read | Hangup, Write},
+	both := []Ready{Read, Write}
+	cases := []struct {
+		want, ready Ready
+		got         []Ready
+	}{
+		{Read, Read, []Ready{Read}},
+		{Read | Write, Read, []Ready{Read}},
+		{Read | Write, Read | Write, both},
+		{Read, Hangup, []Ready{Read}},
+		{Write, Hangup, []Ready{Write}},
+		{Read | Write, Hangup, both},
+		{Read | Write, Read | Hangup, both},
+		{Write, Read | Hangup, []Ready{Write}},
 	}
 	for _, tc := range cases {
 		l, _, p := fakeLoop(t, Config{})
@@ -234,7 +238,7 @@ func TestReadyIsWhatIsWanted(t *testing.T) {
 		p.ready[5] = tc.ready
 		turn(t, l, 0)
 		turn(t, l, 0)
-		if !slices.Equal(got, []Ready{tc.got, tc.got}) {
+		if !slices.Equal(got, slices.Concat(tc.got, tc.got)) {
 			t.Errorf("wanted %v, ready for %v: handler got %v, want %v each turn", tc.want, tc.ready, got, tc.got)
 		}
 		f.Detach()
@@ -250,7 +254,7 @@ func TestEventsOfABatch(t *testing.T) {
 		other  int     // events of who has the number after it
 		stale  uint64
 	}{
-		{"nothing", func(*Loop, *fakePoller, *FD, *FD) {}, []Ready{Read | Write}, 0, 0},
+		{"nothing", func(*Loop, *fakePoller, *FD, *FD) {}, []Ready{Read, Write}, 0, 0},
 		{"detach", func(_ *Loop, _ *fakePoller, six, _ *FD) { six.Detach() }, nil, 0, 1},
 		{"wish taken back", func(_ *Loop, _ *fakePoller, six, _ *FD) { six.Want(0) }, nil, 0, 0},
 		{"one wish taken back", func(_ *Loop, _ *fakePoller, six, _ *FD) { six.Want(Write) }, []Ready{Write}, 0, 0},
@@ -290,8 +294,8 @@ func TestEventsOfABatch(t *testing.T) {
 			}
 			if other.Loop() != nil {
 				turn(t, l, 0)
-				if others != 1 {
-					t.Errorf("the other got %d events in the next turn, want 1", others)
+				if others != 2 {
+					t.Errorf("the other got %d events in the next turn, want read and write", others)
 				}
 			}
 			five.Detach()
@@ -388,5 +392,27 @@ func TestSetAndDeferOnAnotherLoopLeaveTheFirst(t *testing.T) {
 	turn(t, two, 0)
 	if ran != "timer task " {
 		t.Errorf("the second loop ran %s", ran)
+	}
+}
+
+// The first of two callbacks may close the descriptor, or give it to another thread: then the second is not called.
+func TestOneWishAtATime(t *testing.T) {
+	for name, leave := range map[string]func(*FD){
+		"detach":          func(f *FD) { f.Detach() },
+		"wish taken back": func(f *FD) { f.Want(Read) },
+	} {
+		l, _, p := fakeLoop(t, Config{})
+		var f FD
+		var got []Ready
+		attach(t, l, &f, 5, Read|Write, func(r Ready) {
+			got = append(got, r)
+			leave(&f)
+		})
+		p.ready[5] = Read | Write
+		turn(t, l, 0)
+		if !slices.Equal(got, []Ready{Read}) {
+			t.Errorf("%s in the read callback: handler got %v, want read only", name, got)
+		}
+		f.Detach()
 	}
 }

@@ -401,7 +401,7 @@ func TestPanicNamesOwner(t *testing.T) {
 		{"read and write", func(l *Loop, p *fakePoller, _ time.Time) {
 			attach(t, l, new(FD), 3, Read|Write, func(Ready) { panic(cause) })
 			p.ready[3] = Read | Write
-		}, "read+write event", "io 3"},
+		}, "read event", "io 3"},
 		{"timer", func(l *Loop, _ *fakePoller, now time.Time) {
 			newTimer(func(time.Time) { panic(cause) }).Set(l, now)
 		}, "timer", "a timer"},
