@@ -37,9 +37,8 @@ func (c *Conn) debug(w io.Writer) {
 	if c.state == frio.StateOpen && !c.over {
 		debugState(in, s.eng.ConnectionState(), c.datagram())
 	}
-	fmt.Fprintf(in, "wants%s%s%s, asks below for%s%s\n", word(c.read != nil && !s.readEnded, " read"),
-		word(c.write != nil && !s.writeEnded, " write"), word(c.loop() == nil, " no loop"),
-		word(c.told&event.Read != 0, " read"), word(c.told&event.Write != 0, " write"))
+	fmt.Fprintf(in, "%swants%s, asks below for%s\n", word(c.loop() == nil, "in no loop, "),
+		wishes(c.read != nil && !s.readEnded, c.write != nil && !s.writeEnded), wishes(c.told&event.Read != 0, c.told&event.Write != 0))
 	if s.eng != nil && s.eng.State() == dtls.Awaiting {
 		fmt.Fprintf(in, "awaits an answer\n")
 	}
@@ -174,4 +173,12 @@ func word(is bool, w string) string {
 		return w
 	}
 	return ""
+}
+
+// wishes says what is waited for.
+func wishes(read, write bool) string {
+	if !read && !write {
+		return " nothing"
+	}
+	return word(read, " read") + word(write, " write")
 }

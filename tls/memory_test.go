@@ -35,15 +35,19 @@ func TestIdleMemory(t *testing.T) {
 		return
 	}
 	for _, c := range []struct {
-		stack     string
-		size, max int
-	}{{"tls+tcp", 4 << 10, 9 << 10}, {"tls+tcp", 16 << 10, 9 << 10}, {"tls+udp", 4 << 10, 4 << 10}} {
+		stack, limit string
+		size, max    int
+	}{
+		{"tls+tcp", "max_connections", 4 << 10, 9 << 10},
+		{"tls+tcp", "max_connections", 16 << 10, 9 << 10},
+		{"tls+udp", "max_children", 4 << 10, 4 << 10},
+	} {
 		e := friotest.NewEnv(t, false, 1)
 		listen, home := sections(t, "require_client_cert = yes\n", "")
 		base := func(port uint16) string {
 			return c.stack[len("tls+"):] + " {\nipaddr = 127.0.0.1\nport = " + itoa(port) + "\n}\n"
 		}
-		l := e.ParseText(nil, "listener", "listen {\nprotocol = "+c.stack+"\n"+base(0)+listen+"}\n")
+		l := e.ParseText(nil, "listener", "listen {\nprotocol = "+c.stack+"\n"+base(0)+listen+"limit {\n"+c.limit+" = 6000\n}\n}\n")
 		if err := l.Open(); err != nil {
 			t.Fatal(err)
 		}

@@ -167,7 +167,6 @@ func (e *Engine) open(dst []byte, r record) (out []byte, ok bool) {
 		return dst, false
 	}
 	e.window.mark(r.seq) // RFC 6347, Section 4.1.2.6: only after the record was verified
-	e.rd.blocks += uint64(n/16 + 2)
 	e.counts.RecordsIn++
 	return out, true
 }
