@@ -24,6 +24,7 @@ var arrows = []struct {
 	{".", "talloc conf event"},
 	{"sock", "talloc event ."},
 	{"sim", "talloc event . sock"},
+	{"thread", "talloc event . sock queue"},
 	{"base", "talloc conf event . sock"},
 	{"udp", "talloc conf event . sock base"},
 	{"tcp", "talloc conf event . sock base"},
@@ -33,7 +34,7 @@ var arrows = []struct {
 	{"tls", "talloc conf event . sock base tls/dtls"},
 	{"all", "udp tcp unix haproxy tls"},
 	{"friotest", "talloc conf event . sock sim"},
-	{"server", "talloc conf event . sock"},
+	{"server", "talloc conf event . sock thread"},
 	{"cmd/frio", "talloc conf event . sock all server"},
 }
 

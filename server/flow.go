@@ -44,7 +44,7 @@ func (f *flow) stream(s *session) (lost *end, err error) {
 		if err := f.flush(); err != nil {
 			return f.blocked(err)
 		}
-		p := s.port.lane.loop.Scratch()
+		p := s.lane.loop.Scratch()
 		n, err := f.from.io.Read(p)
 		switch {
 		case err == frio.ErrAgain:
@@ -56,7 +56,7 @@ func (f *flow) stream(s *session) (lost *end, err error) {
 			return f.from, err
 		}
 		f.from.got(n, 0)
-		s.moved = s.port.lane.loop.Now()
+		s.moved = s.lane.loop.Now()
 		if f.to == nil {
 			continue
 		}

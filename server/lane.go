@@ -3,6 +3,7 @@ package server
 import (
 	"github.com/frio-io/frio"
 	"github.com/frio-io/frio/event"
+	"github.com/frio-io/frio/thread"
 )
 
 const (
@@ -14,9 +15,11 @@ const (
 
 // lane is what the sessions on one loop share. It belongs to the loop's thread.
 type lane struct {
-	loop    *event.Loop
-	packets []frio.Packet // 32 of 64 KiB; the kernel gives memory for the pages that datagrams have touched only
-	memory  []byte
+	loop     *event.Loop
+	thread   *thread.Thread // nil of a Server that was given a loop
+	sessions *session       // the newest of those that live here
+	packets  []frio.Packet  // 32 of 64 KiB; the kernel gives memory for the pages that datagrams have touched only
+	memory   []byte
 }
 
 func newLane(loop *event.Loop) *lane { return &lane{loop: loop} }
@@ -30,4 +33,35 @@ func (l *lane) batch() []frio.Packet {
 		l.packets[i] = frio.Packet{Data: l.memory[i*packetMax : i*packetMax : (i+1)*packetMax]}
 	}
 	return l.packets
+}
+
+func (l *lane) add(s *session) {
+	s.lane, s.prev, s.next = l, nil, l.sessions
+	if s.next != nil {
+		s.next.prev = s
+	}
+	l.sessions = s
+}
+
+func (l *lane) remove(s *session) {
+	if s.prev != nil {
+		s.prev.next = s.next
+	} else {
+		l.sessions = s.next
+	}
+	if s.next != nil {
+		s.next.prev = s.prev
+	}
+	s.next, s.prev = nil, nil
+}
+
+// each calls f for the sessions of p that live here. f may end the one it is called for.
+func (l *lane) each(p *port, f func(s *session)) {
+	for s := l.sessions; s != nil; {
+		next := s.next
+		if s.port == p {
+			f(s)
+		}
+		s = next
+	}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/frio-io/frio"
 	"github.com/frio-io/frio/event"
 	"github.com/frio-io/frio/talloc"
+	"github.com/frio-io/frio/thread"
 )
 
 const (
@@ -36,16 +37,16 @@ type listen struct {
 
 // port is one socket of a listen, on its loop.
 type port struct {
-	listen   *listen
-	lane     *lane
-	io       frio.IO
-	near     end      // of a listener that has no children: it is its own peer
-	flow     flow     // what such a one reads
-	spare    *session // whose context the next Accept uses
-	sessions *session // the newest
-	count    int
-	nextID   uint64
-	timer    event.Timer // ends a rest
+	listen *listen
+	lane   *lane
+	io     frio.IO
+	near   end      // of a listener that has no children: it is its own peer
+	flow   flow     // what such a one reads
+	spare  *session // whose context the next Accept uses
+	nextID uint64
+	timer  event.Timer     // ends a rest
+	ctx    *talloc.Context // of the listen; it is the port's where that has a thread of its own
+	member *thread.Member  // nil of a Server that was given a loop
 }
 
 // open opens the socket, or sockets, and serves them on the loop of a lane.
@@ -58,7 +59,7 @@ func (l *listen) open(lane *lane) error {
 		shards = s.Shards()
 	}
 	for _, one := range shards {
-		p := &port{listen: l, lane: lane, io: one}
+		p := &port{listen: l, lane: lane, io: one, ctx: l.ctx}
 		p.timer.Init((*portTimer)(p))
 		l.ports = append(l.ports, p)
 		if err := p.serve(p.accept); err != nil {
@@ -72,30 +73,33 @@ func (l *listen) open(lane *lane) error {
 // refuse has the ports take nobody any more. One without children sends the answers to what has come, and closes.
 func (l *listen) refuse() {
 	for _, p := range l.ports {
-		if p.flow.from != nil {
-			p.packets()
-		}
-		p.timer.Stop()
-		if err := p.io.Event(p.lane.loop, nil, nil); err != nil {
-			l.log.Error("refuse", "io", p.io.Describe(), "error", err)
-		}
+		p.refuse()
+	}
+}
+
+func (p *port) refuse() {
+	if p.flow.from != nil {
+		p.packets()
+	}
+	p.timer.Stop()
+	if err := p.io.Event(p.lane.loop, nil, nil); err != nil {
+		p.listen.log.Error("refuse", "io", p.io.Describe(), "error", err)
 	}
 }
 
 // drain ends the sessions that are quiet, or all, and returns how many are left.
 func (l *listen) drain(now time.Time, all bool) (left int) {
 	for _, p := range l.ports {
-		for s := p.sessions; s != nil; {
-			next := s.next
+		p.lane.each(p, func(s *session) {
 			switch {
 			case all:
 				s.end(errStopped)
 			case s.quiet(now):
 				s.end(nil)
+			default:
+				left++
 			}
-			s = next
-		}
-		left += p.count
+		})
 	}
 	return left
 }
@@ -103,9 +107,7 @@ func (l *listen) drain(now time.Time, all bool) (left int) {
 func (l *listen) close() {
 	for _, p := range l.ports {
 		p.timer.Stop()
-		for p.sessions != nil {
-			p.sessions.end(errStopped)
-		}
+		p.lane.each(p, func(s *session) { s.end(errStopped) })
 	}
 	if l.io != nil {
 		if err := l.io.Close(); err != nil {
@@ -125,9 +127,7 @@ func (l *listen) debug(w io.Writer) {
 	}
 	l.io.Debug(in)
 	for _, p := range l.ports {
-		for s := p.sessions; s != nil; s = s.next {
-			s.debug(in)
-		}
+		p.lane.each(p, func(s *session) { s.debug(in) })
 	}
 }
 
@@ -151,7 +151,7 @@ func (p *port) accept() {
 		switch {
 		case err == nil:
 			p.spare = nil
-			s.begin(child)
+			p.welcome(s, child)
 		case err == frio.ErrAgain:
 			return
 		case errors.Is(err, errors.ErrUnsupported):
@@ -168,12 +168,32 @@ func (p *port) accept() {
 func (p *port) fresh() (*session, error) {
 	if p.spare == nil {
 		s := &session{port: p}
-		if err := s.ctx.Init(p.listen.ctx, "session"); err != nil {
+		if err := s.ctx.Init(p.ctx, "session"); err != nil {
 			return nil, err
 		}
 		p.spare = s
 	}
 	return p.spare, nil
+}
+
+// welcome gives an accepted IO its session, which lives here or where the pool places it.
+func (p *port) welcome(s *session, child frio.IO) {
+	p.nextID++
+	s.id = p.nextID
+	p.listen.counts.Sessions.Add(1)
+	p.listen.counts.Open.Add(1)
+	if p.member == nil {
+		p.lane.add(s)
+		s.begin(child)
+		return
+	}
+	s.child = child
+	if _, err := p.lane.thread.Add(child, &s.ctx, p.member, s); err != nil {
+		// The pool stops.
+		p.listen.counts.Open.Add(-1)
+		_ = child.Close() // nothing was written
+		s.ctx.Free()
+	}
 }
 
 // rest leaves the listener alone for a while. A listener does not end because of an error.
@@ -237,31 +257,4 @@ func (p *port) packets() {
 func (p *port) failed(err error) {
 	p.listen.counts.fault(err)
 	p.listen.reading.warn(p.listen.log, p.lane.loop.Now(), "datagram", slog.Any("error", err))
-}
-
-func (p *port) add(s *session) {
-	p.nextID++
-	s.id = p.nextID
-	s.next = p.sessions
-	if s.next != nil {
-		s.next.prev = s
-	}
-	p.sessions = s
-	p.count++
-	p.listen.counts.Sessions.Add(1)
-	p.listen.counts.Open.Add(1)
-}
-
-func (p *port) remove(s *session) {
-	if s.prev != nil {
-		s.prev.next = s.next
-	} else {
-		p.sessions = s.next
-	}
-	if s.next != nil {
-		s.next.prev = s.prev
-	}
-	s.next, s.prev = nil, nil
-	p.count--
-	p.listen.counts.Open.Add(-1)
 }

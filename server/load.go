@@ -56,6 +56,7 @@ func load(ctx *talloc.Context, root *conf.Section, syntax error, opt Options) (*
 	}
 	l := &loader{server: s}
 	l.add(root, syntax)
+	l.threads(root)
 	l.targets(root)
 	list := root.TakeSections("server")
 	l.names(list)

@@ -230,7 +230,7 @@ func TestRelayHandshake(t *testing.T) {
 			}
 			b.listenAt(0).ports[0].spare = nil
 			child := &shy{state: frio.StateHandshaking}
-			s.begin(child)
+			b.listenAt(0).ports[0].welcome(s, child)
 			e.Spin(10)
 			if _, err := up.Accept(nil); err != frio.ErrAgain {
 				t.Fatalf("a connection came during the handshake (%v)", err)

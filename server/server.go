@@ -13,6 +13,7 @@ import (
 	"github.com/frio-io/frio/event"
 	"github.com/frio-io/frio/sock"
 	"github.com/frio-io/frio/talloc"
+	"github.com/frio-io/frio/thread"
 )
 
 const (
@@ -54,7 +55,9 @@ type Server struct {
 	kernel   sock.Kernel
 	services []*service
 	targets  []*target
-	lane     *lane
+	threads  threads
+	lanes    []*lane      // one, of a Server that was given a loop
+	pool     *thread.Pool // nil of such a one
 	drain    event.Timer
 	deadline time.Time // of draining; zero: not draining
 	drained  func()
@@ -116,13 +119,13 @@ func (t *target) dial(ctx *talloc.Context) (frio.IO, error) {
 // Open opens all listeners, or none, and serves them on loop. The error is that of the first that could not be opened. loop must run
 // on the Kernel of the context that the Server was loaded into.
 func (s *Server) Open(loop *event.Loop) error {
-	if s.lane != nil || s.closed {
+	if len(s.lanes) > 0 || s.closed {
 		return errors.New("open server: it was opened already")
 	}
-	s.lane = newLane(loop)
+	s.lanes = []*lane{newLane(loop)}
 	s.drain.Init((*drainer)(s))
 	for _, l := range s.all() {
-		err := l.open(s.lane)
+		err := l.open(s.lanes[0])
 		if err != nil {
 			s.Close()
 			return err
@@ -144,7 +147,7 @@ func (s *Server) all() []*listen {
 // has passed, then everything is closed and done, if it is not nil, is called on the loop. An error means that the loop could not be
 // told. Thread: any, after Open.
 func (s *Server) Stop(done func()) error {
-	return s.lane.loop.Post(func() { s.stop(done) })
+	return s.lanes[0].loop.Post(func() { s.stop(done) })
 }
 
 func (s *Server) stop(done func()) {
@@ -152,11 +155,11 @@ func (s *Server) stop(done func()) {
 		return
 	}
 	s.drained = done
-	s.deadline = s.lane.loop.Now().Add(s.opt.Drain)
+	s.deadline = s.lanes[0].loop.Now().Add(s.opt.Drain)
 	for _, l := range s.all() {
 		l.refuse()
 	}
-	s.step(s.lane.loop.Now())
+	s.step(s.lanes[0].loop.Now())
 }
 
 // drainer is the Server as its timer sees it.
@@ -173,7 +176,7 @@ func (s *Server) step(now time.Time) {
 		left += l.drain(now, late)
 	}
 	if left > 0 {
-		s.drain.Set(s.lane.loop, now.Add(drainTick))
+		s.drain.Set(s.lanes[0].loop, now.Add(drainTick))
 		return
 	}
 	s.Close()
@@ -189,7 +192,7 @@ func (s *Server) Close() {
 		return
 	}
 	s.closed = true
-	if s.lane != nil {
+	if len(s.lanes) > 0 {
 		s.drain.Stop()
 	}
 	for _, l := range s.all() {
@@ -225,6 +228,7 @@ func (s *Server) Debug(w io.Writer) {
 		fmt.Fprintf(w, "home_server %s\n", t.name)
 		t.io.Debug(frio.Indent(w))
 	}
+	s.debugThreads(w)
 }
 
 // trace logs the line of an event, if somebody wants it.

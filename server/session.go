@@ -11,6 +11,7 @@ import (
 	"github.com/frio-io/frio"
 	"github.com/frio-io/frio/event"
 	"github.com/frio-io/frio/talloc"
+	"github.com/frio-io/frio/thread"
 )
 
 // watchInterval is how often a session looks after an IO of which it wishes nothing, because the other side is slow: such a one
@@ -23,7 +24,8 @@ const watchInterval = time.Second
 type session struct {
 	ctx        talloc.Context
 	port       *port
-	next, prev *session
+	lane       *lane    // where it lives
+	next, prev *session // there
 	id         uint64
 	peer, far  end // far.io is nil without a target
 	flows      [2]flow
@@ -31,15 +33,17 @@ type session struct {
 	timer      event.Timer
 	moved      time.Time // when something was carried last
 	began      time.Time
-	reason     error // the first error that did not end the session at once
+	reason     error          // the first error that did not end the session at once
+	child      frio.IO        // until it begins
+	member     *thread.Member // nil of a Server that was given a loop
+	draining   bool           // it ends when it is quiet
 	over       bool
 }
 
 // begin takes an accepted IO.
 func (s *session) begin(child frio.IO) {
 	p := s.port
-	p.add(s)
-	s.began = p.lane.loop.Now()
+	s.began = s.lane.loop.Now()
 	s.moved = s.began
 	s.timer.Init((*sessionTimer)(s))
 	s.peer.init(s, child)
@@ -55,7 +59,7 @@ func (s *session) proceed() {
 	if !s.peer.up {
 		switch stateOf(s.peer.io) {
 		case frio.StateFailed:
-			s.fail(ending(s.peer.io, s.port.lane))
+			s.fail(ending(s.peer.io, s.lane))
 			return
 		case frio.StateOpen:
 			s.peer.up = true
@@ -65,7 +69,7 @@ func (s *session) proceed() {
 		if err := s.connect(); err != nil {
 			l := s.port.listen
 			l.counts.Faults[FaultConnect].Add(1)
-			l.connecting.warn(l.log, s.port.lane.loop.Now(), "relay", slog.Any("error", err))
+			l.connecting.warn(l.log, s.lane.loop.Now(), "relay", slog.Any("error", err))
 			s.end(err)
 			return
 		}
@@ -117,7 +121,7 @@ func (s *session) connect() error {
 		}
 		s.introduce(far)
 		s.far.init(s, far)
-		if err := s.far.wish(s.port.lane.loop, false, true); err != nil {
+		if err := s.far.wish(s.lane.loop, false, true); err != nil {
 			return err
 		}
 	}
@@ -178,8 +182,8 @@ func (s *session) move(f *flow) {
 		return
 	}
 	if s.peer.io.Kind() == frio.Datagram {
-		s.moved = s.port.lane.loop.Now()
-		if err := f.datagrams(s.port.lane, s.port.failed); err != nil {
+		s.moved = s.lane.loop.Now()
+		if err := f.datagrams(s.lane, s.failed); err != nil {
 			s.fail(err)
 		}
 		return
@@ -213,6 +217,13 @@ func (s *session) fail(err error) {
 	s.end(s.reason)
 }
 
+// failed counts an error that cost one datagram.
+func (s *session) failed(err error) {
+	l := s.port.listen
+	l.counts.fault(err)
+	l.reading.warn(l.log, s.lane.loop.Now(), "datagram", slog.Any("error", err))
+}
+
 func (s *session) fault(err error) {
 	s.port.listen.counts.fault(err)
 	if s.reason == nil {
@@ -234,7 +245,7 @@ func (s *session) settle() {
 			continue
 		}
 		reads, writes := s.wishes(e)
-		if err := e.wish(s.port.lane.loop, reads, writes); err != nil {
+		if err := e.wish(s.lane.loop, reads, writes); err != nil {
 			s.fail(err)
 			return
 		}
@@ -271,8 +282,10 @@ func (s *session) arm() {
 	if !s.timer.When().IsZero() {
 		return
 	}
-	loop, idle := s.port.lane.loop, s.port.listen.idle
+	loop, idle := s.lane.loop, s.port.listen.idle
 	switch {
+	case s.draining:
+		s.timer.Set(loop, loop.Now().Add(drainTick))
 	case idle > 0:
 		s.timer.Set(loop, s.moved.Add(idle))
 	case s.unwatched() != nil:
@@ -297,6 +310,10 @@ func (t *sessionTimer) Expire(now time.Time) { (*session)(t).expire(now) }
 func (t *sessionTimer) Describe() string     { return (*session)(t).peer.io.Describe() }
 
 func (s *session) expire(now time.Time) {
+	if s.draining && s.quiet(now) {
+		s.end(nil)
+		return
+	}
 	idle := s.port.listen.idle
 	if idle > 0 && !now.Before(s.moved.Add(idle)) {
 		s.fail(&frio.TimeoutError{Limit: "idle_timeout"})
@@ -307,7 +324,7 @@ func (s *session) expire(now time.Time) {
 			continue
 		}
 		if stateOf(e.io) == frio.StateFailed {
-			s.fail(ending(e.io, s.port.lane))
+			s.fail(ending(e.io, s.lane))
 			return
 		}
 	}
@@ -334,14 +351,15 @@ func (s *session) end(reason error) {
 	l := s.port.listen
 	if reason != nil && !s.peer.up {
 		// Who did not get through: a wrong certificate, plain text where TLS is spoken, no PROXY header, nothing in time.
-		l.refusing.warn(l.log, s.port.lane.loop.Now(), "refused", slog.String("io", s.peer.io.Describe()), slog.Any("error", reason))
+		l.refusing.warn(l.log, s.lane.loop.Now(), "refused", slog.String("io", s.peer.io.Describe()), slog.Any("error", reason))
 	}
 	if tracing(l.log) {
 		s.traceEnd(reason)
 	}
 	s.close(&s.far)
 	s.close(&s.peer)
-	s.port.remove(s)
+	s.lane.remove(s)
+	l.counts.Open.Add(-1)
 	s.ctx.Free()
 }
 
@@ -358,7 +376,7 @@ func (s *session) close(e *end) {
 	if err := closeTail(e.io, tail); err != nil {
 		l := s.port.listen
 		l.counts.Faults[FaultUnsent].Add(1)
-		l.closing.warn(l.log, s.port.lane.loop.Now(), "close", slog.Any("error", err))
+		l.closing.warn(l.log, s.lane.loop.Now(), "close", slog.Any("error", err))
 	}
 }
 
@@ -382,7 +400,7 @@ func (s *session) traceEnd(reason error) {
 	}
 	trace(s.port.listen.log, "close", slog.Uint64("session", s.id), slog.String("io", s.peer.io.Describe()),
 		slog.String("reason", text), slog.Uint64("in", s.peer.in), slog.Uint64("out", s.peer.out),
-		slog.Duration("after", s.port.lane.loop.Now().Sub(s.began)))
+		slog.Duration("after", s.lane.loop.Now().Sub(s.began)))
 }
 
 // debug writes what the peer's own IO, which its listener prints, does not say.

@@ -103,8 +103,8 @@ func (t *Thread) enter(inherit bool) {
 func panicOccupied(t *Thread, at int) {
 	other, me := stays.list[at], goroutine()
 	unguard()
-	panic(fmt.Sprintf("talloc: goroutine %d enters thread %s while goroutine %d is inside\n%s\ngoroutine %d entered at:\n%s",
-		me, t.name, other.goroutine, here(me), other.goroutine, other.where()))
+	panic(fmt.Sprintf("talloc: goroutine %d enters thread %s while goroutine %d is inside\n%s\n%s",
+		me, t.name, other.goroutine, here(me), other.both()))
 }
 
 //go:norace
@@ -158,27 +158,42 @@ func checkThread(c *Context, what string) {
 	}
 	switch {
 	case elsewhere >= 0:
-		panicElsewhere(c, t, what, elsewhere)
+		panicElsewhere(c, t, what, elsewhere, inside)
 	case inside >= 0:
 		panicForeign(c, t, what, inside)
 	}
 	unguard()
 }
 
+// rule is what a breach breaks.
+const rule = "a context, and the IO or loop that it belongs to, may be used by one thread at a time: the owner's; another one gets it by Detach and Adopt"
+
 //go:norace
-func panicElsewhere(c *Context, t *Thread, what string, at int) {
+func panicElsewhere(c *Context, t *Thread, what string, at, inside int) {
 	name, me := stays.list[at].thread.name, goroutine()
-	unguard()
-	panic(fmt.Sprintf("talloc: context %s of thread %s used (%s) by goroutine %d, which is inside thread %s\n%s",
-		c.path(), t.name, what, me, name, here(me)))
+	var owner string
+	if inside >= 0 {
+		other := stays.list[inside]
+		unguard()
+		owner = other.both()
+	} else {
+		unguard()
+	}
+	panic(fmt.Sprintf("talloc: context %s of thread %s used (%s) by goroutine %d, which is inside thread %s\n%s\n%s\n%s",
+		c.path(), t.name, what, me, name, rule, here(me), owner))
 }
 
 //go:norace
 func panicForeign(c *Context, t *Thread, what string, at int) {
 	inside, me := stays.list[at], goroutine()
 	unguard()
-	panic(fmt.Sprintf("talloc: context %s used (%s) by goroutine %d while goroutine %d is inside its thread %s\n%s\ngoroutine %d entered at:\n%s",
-		c.path(), what, me, inside.goroutine, t.name, here(me), inside.goroutine, inside.where()))
+	panic(fmt.Sprintf("talloc: context %s used (%s) by goroutine %d while goroutine %d is inside its thread %s\n%s\n%s\n%s",
+		c.path(), what, me, inside.goroutine, t.name, rule, here(me), inside.both()))
+}
+
+// both prints where a goroutine entered its thread, and where it is.
+func (s *stay) both() string {
+	return fmt.Sprintf("goroutine %d entered at:\n%s\n%s", s.goroutine, s.where(), there(s.goroutine))
 }
 
 // where prints the stack of Enter.
@@ -198,6 +213,21 @@ func (s *stay) where() string {
 func here(g uint64) string {
 	buf := make([]byte, 16<<10)
 	return fmt.Sprintf("goroutine %d is at:\n%s", g, buf[:runtime.Stack(buf, false)])
+}
+
+// there prints the stack of another goroutine, which may have gone on meanwhile; nothing if it has ended.
+func there(g uint64) string {
+	buf := make([]byte, 1<<20)
+	all := string(buf[:runtime.Stack(buf, true)])
+	start := strings.Index(all, fmt.Sprintf("goroutine %d [", g))
+	if start < 0 {
+		return ""
+	}
+	text := all[start:]
+	if end := strings.Index(text, "\n\n"); end >= 0 {
+		text = text[:end+1]
+	}
+	return fmt.Sprintf("goroutine %d is at:\n%s", g, text)
 }
 
 // goroutine returns the number of the calling goroutine, which only the text of its stack gives:

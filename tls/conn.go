@@ -550,8 +550,13 @@ func (c *Conn) ID() uint64 { return c.id }
 
 // SetLink replaces whom the connection tells that it is gone.
 func (c *Conn) SetLink(l frio.Link) {
-	if !c.over {
-		c.session().link = l
+	if c.over {
+		return
+	}
+	c.session().link = l
+	// Over datagrams the child stays its listener's, and on its thread.
+	if from := c.listener; from != nil && from.gate == nil && l != frio.Link(from) {
+		from.remove(c)
 	}
 }
 

@@ -8,9 +8,7 @@ import (
 	"os/signal"
 	"syscall"
 
-	"github.com/frio-io/frio/event"
 	"github.com/frio-io/frio/server"
-	"github.com/frio-io/frio/sock"
 	"github.com/frio-io/frio/talloc"
 )
 
@@ -104,12 +102,7 @@ func (d *daemon) run(root *talloc.Context, file []string) int {
 	if d.debug {
 		s.Debug(d.std.err)
 	}
-	loop, err := event.New(root, sock.System, event.Config{Name: "main", OnError: func(err error) { d.log.Warn("close", "error", err) }})
-	if err != nil {
-		return d.fail(err)
-	}
-	defer loop.Close()
-	if err := s.Open(loop); err != nil {
+	if err := s.Start(func(err error) { d.log.Warn("close", "error", err) }); err != nil {
 		return d.fail(err)
 	}
 	if len(file) == 0 {
@@ -117,19 +110,17 @@ func (d *daemon) run(root *talloc.Context, file []string) int {
 	}
 	fmt.Fprintln(d.std.out, "ready")
 	d.notify("READY=1")
+	d.watch()
 
 	ended := make(chan struct{})
-	watched := make(chan struct{})
-	go func() {
-		defer close(watched)
-		d.watch(s, loop, ended)
-	}()
-	err = loop.Run()
+	go d.hurry(ended)
+	cut, err := s.Shutdown()
 	close(ended)
-	<-watched
-	s.Close()
 	if err != nil {
 		return d.fail(err)
+	}
+	if !cut.None() {
+		d.log.Warn("stop", "cut", cut.String())
 	}
 	return exitDone
 }
@@ -147,28 +138,28 @@ func (d *daemon) fail(err error) int {
 	return exitFailed
 }
 
-// watch does what signals ask for until the loop has ended. Thread: its own.
-func (d *daemon) watch(s *server.Server, loop *event.Loop, ended <-chan struct{}) {
-	stopping := false
+// watch does what signals ask for, until one of them asks for the end.
+func (d *daemon) watch() {
+	for sig := range d.signals {
+		if sig == syscall.SIGHUP {
+			d.log.Warn("SIGHUP: a running configuration cannot be changed, restart for that")
+			continue
+		}
+		d.log.Info("stops", "signal", sig.String())
+		d.notify("STOPPING=1")
+		return
+	}
+}
+
+// hurry ends the program at a second signal, until the servers have ended. Thread: its own.
+func (d *daemon) hurry(ended <-chan struct{}) {
 	for {
-		var sig os.Signal
 		select {
 		case <-ended:
 			return
-		case sig = <-d.signals:
-		}
-		switch {
-		case sig == syscall.SIGHUP:
-			d.log.Warn("SIGHUP: a running configuration cannot be changed, restart for that")
-		case stopping:
-			d.log.Warn("ends at once", "signal", sig.String())
-			os.Exit(exitFailed)
-		default:
-			stopping = true
-			d.log.Info("stops", "signal", sig.String())
-			d.notify("STOPPING=1")
-			if err := s.Stop(loop.Stop); err != nil {
-				d.log.Error("stop", "error", err)
+		case sig := <-d.signals:
+			if sig != syscall.SIGHUP {
+				d.log.Warn("ends at once", "signal", sig.String())
 				os.Exit(exitFailed)
 			}
 		}
