@@ -2,8 +2,14 @@ package tls_test
 
 import (
 	"bytes"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
 	"fmt"
 	"io"
+	"math/big"
 	"net"
 	"os"
 	"os/exec"
@@ -121,9 +127,28 @@ func must[T any](v T, err error) T {
 	return v
 }
 
+// suite12 are the arguments that leave one suite of TLS 1.2.
+func suite12(name string) []string { return []string{"-tls1_2", "-cipher", name} }
+
+// rsaChain is a `chain { }` with an RSA certificate for the name of the test's server.
+func rsaChain(t *testing.T) string {
+	t.Helper()
+	dir, ca := t.TempDir(), thePKI().ca
+	key := must(rsa.GenerateKey(rand.Reader, 2048))
+	der := must(x509.CreateCertificate(rand.Reader, &x509.Certificate{
+		SerialNumber: big.NewInt(4711), Subject: pkix.Name{CommonName: "server.example.org"}, DNSNames: []string{"server.example.org"},
+		NotBefore: ca.cert.NotBefore, NotAfter: ca.cert.NotAfter,
+		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+	}, ca.cert, key.Public(), ca.key))
+	cert, private := filepath.Join(dir, "rsa.pem"), filepath.Join(dir, "rsa.key")
+	writeFile(t, cert, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
+	writeFile(t, private, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: must(x509.MarshalPKCS8PrivateKey(key))}))
+	return "chain {\ncertificate_file = " + cert + "\nprivate_key_file = " + private + "\n}\n"
+}
+
 // TestInteropClient: openssl s_client against our listener.
 func TestInteropClient(t *testing.T) {
-	dir := pemFiles(t)
+	dir, withRSA := pemFiles(t), rsaChain(t)
 	for _, c := range []struct {
 		name, listen string
 		args         []string
@@ -139,6 +164,12 @@ func TestInteropClient(t *testing.T) {
 		{"KeyUpdate asked for", "", []string{"-tls1_3"}, "K", []string{"KEYUPDATE"}},
 		{"ChaCha20", "", []string{"-tls1_3", "-ciphersuites", "TLS_CHACHA20_POLY1305_SHA256"}, "", []string{"TLS_CHACHA20_POLY1305_SHA256"}},
 		{"AES-256", "", []string{"-tls1_3", "-ciphersuites", "TLS_AES_256_GCM_SHA384"}, "", []string{"TLS_AES_256_GCM_SHA384"}},
+		{"1.2 AES-128", "", suite12("ECDHE-ECDSA-AES128-GCM-SHA256"), "", []string{"ECDHE-ECDSA-AES128-GCM-SHA256"}},
+		{"1.2 AES-256", "", suite12("ECDHE-ECDSA-AES256-GCM-SHA384"), "", []string{"ECDHE-ECDSA-AES256-GCM-SHA384"}},
+		{"1.2 ChaCha20", "", suite12("ECDHE-ECDSA-CHACHA20-POLY1305"), "", []string{"ECDHE-ECDSA-CHACHA20-POLY1305"}},
+		{"1.2 RSA AES-128", withRSA, suite12("ECDHE-RSA-AES128-GCM-SHA256"), "", []string{"ECDHE-RSA-AES128-GCM-SHA256"}},
+		{"1.2 RSA AES-256", withRSA, suite12("ECDHE-RSA-AES256-GCM-SHA384"), "", []string{"ECDHE-RSA-AES256-GCM-SHA384"}},
+		{"1.2 RSA ChaCha20", withRSA, suite12("ECDHE-RSA-CHACHA20-POLY1305"), "", []string{"ECDHE-RSA-CHACHA20-POLY1305"}},
 		{"P-256", "", []string{"-tls1_3", "-curves", "P-256"}, "", []string{"TLSv1.3"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
