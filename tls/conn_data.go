@@ -102,6 +102,9 @@ func (c *Conn) pull() bool {
 	if c.datagram() {
 		return c.pullDatagrams()
 	}
+	if c.wholeHeld() {
+		return false // it waits for its turn, an answer or the upper: an end below must not overtake it
+	}
 	if c.s != nil && c.s.out.len() >= highWater {
 		if c.flush(); c.s.out.len() >= highWater {
 			return false // what is read could make more
