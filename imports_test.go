@@ -32,6 +32,7 @@ var arrows = []struct {
 	{"haproxy", "talloc conf event . sock base"},
 	{"tls/dtls", ""},
 	{"tls", "talloc conf event . sock base tls/dtls"},
+	{"radius", ""},
 	{"all", "udp tcp unix haproxy tls"},
 	{"friotest", "talloc conf event . sock sim"},
 	{"server", "talloc conf event . sock thread"},

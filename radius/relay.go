@@ -1,0 +1,190 @@
+package radius
+
+import (
+	"bytes"
+	"encoding/binary"
+)
+
+// Forward is what a request gets on its way to a home server.
+type Forward struct {
+	ID            uint8
+	Authenticator [16]byte // random; for Access-Request and Status-Server, in the others it is a hash
+	ProxyState    []byte   // ours, behind those of the others; nil: none. Left off where the packet would not fit otherwise
+	UserName      []byte   // replaces User-Name, between In and Out; nil: as it came
+	In, Out       *Rewrite // of the client and of the home server; nil: none
+	TTL           *TTL     // counted between In and Out; nil: none
+}
+
+// AppendRequest appends to dst the request p, checked with from, as it goes to the home server whose keys are to. Attributes keep their
+// order and what no rule names its octets, except:
+//
+//   - Message-Authenticator comes first. It is always there in Access-Request and Status-Server, in the others where it was.
+//   - User-Password and what else is hidden with the secret is hidden anew; in requests whose authenticator is a hash, with 16
+//     zeros in its place, as FreeRADIUS has it: the hash is over the hidden values.
+//   - CHAP-Challenge is added where CHAP-Password was made with the authenticator of p (RFC 2865, Section 5.40).
+//   - the Proxy-State of f is the last.
+//
+// With an error dst is returned as it was. Nothing is allocated if dst has room for MaxSize bytes and no rule modifies a value. from and
+// to may be the same.
+func AppendRequest(dst []byte, p Packet, from, to *Keys, f *Forward) ([]byte, error) {
+	code := p.Code()
+	if !code.IsRequest() {
+		return dst, codeError(code)
+	}
+	c := copier{
+		out: dst, base: len(dst), hop: hop{from: from, to: to}, userName: f.UserName, ttl: f.TTL,
+		stages: [2]stage{{rules: f.In}, {rules: f.Out}},
+	}
+	if code.signed() {
+		copy(c.hop.fromVector[:], p.Authenticator())
+		c.hop.toVector = f.Authenticator
+	}
+	_, signed := p.Find(MessageAuthenticator)
+	signed = signed || code.signed()
+	mac := c.header(code, f.ID, signed)
+
+	chap, challenge := false, false
+	for off := HeaderSize; off < len(p); {
+		end := off + int(p[off+1])
+		switch Type(p[off]) {
+		case MessageAuthenticator:
+		case ProxyState:
+			c.raw(p[off:end])
+		case CHAPPassword:
+			at := len(c.out)
+			c.attribute(p[off:end])
+			chap = chap || len(c.out) > at
+		case CHAPChallenge:
+			challenge = true
+			c.attribute(p[off:end])
+		default:
+			c.attribute(p[off:end])
+		}
+		off = end
+	}
+	c.added()
+	if chap && !challenge && code == AccessRequest {
+		c.out = append(c.out, uint8(CHAPChallenge), 2+16)
+		c.out = append(c.out, p.Authenticator()...)
+	}
+	if size := len(c.out) - c.base + 2 + len(f.ProxyState); len(f.ProxyState) > 0 && size <= MaxSize {
+		if len(f.ProxyState) > MaxValue {
+			panic("radius: Proxy-State of ours above 253 bytes")
+		}
+		c.out = append(c.out, uint8(ProxyState), uint8(2+len(f.ProxyState)))
+		c.out = append(c.out, f.ProxyState...)
+	}
+	if err := c.finish(); err != nil {
+		return dst, err
+	}
+	to.seal(c.out[c.base:], mac, !code.signed())
+	return c.out, nil
+}
+
+// Answer is what a reply gets on its way back to a client.
+type Answer struct {
+	ID                   uint8  // of the client's request
+	Request              []byte // authenticator of the client's request
+	HomeRequest          []byte // authenticator of what was sent to the home server
+	ProxyState           []byte // ours: the last one with this value is taken off; nil: none
+	In, Out              *Rewrite
+	MessageAuthenticator bool // put one into every reply, not only into those to an Access-Request
+}
+
+// AppendReply appends to dst the reply of a home server, checked with from, as it goes to the client whose keys are to. Attributes keep
+// their order and what no rule names its octets, except that Message-Authenticator comes first, always in the replies to an
+// Access-Request and else where it was; that what is hidden with the secret is hidden anew, with a fresh salt; and that our
+// Proxy-State is gone.
+//
+// With an error dst is returned as it was. Nothing is allocated if dst has room for MaxSize bytes and no rule modifies a value. from and
+// to may be the same.
+func AppendReply(dst []byte, reply Packet, from, to *Keys, a *Answer) ([]byte, error) {
+	code := reply.Code()
+	if !code.IsReply() {
+		return dst, codeError(code)
+	}
+	c := copier{
+		out: dst, base: len(dst), hop: hop{from: from, to: to, reply: true},
+		stages: [2]stage{{rules: a.In}, {rules: a.Out}},
+	}
+	copy(c.hop.fromVector[:], a.HomeRequest)
+	copy(c.hop.toVector[:], a.Request)
+
+	signed, ours := a.MessageAuthenticator || code.access(), 0
+	for off := HeaderSize; off < len(reply); {
+		end := off + int(reply[off+1])
+		switch Type(reply[off]) {
+		case MessageAuthenticator:
+			signed = true
+		case ProxyState:
+			if a.ProxyState != nil && bytes.Equal(reply[off+2:end], a.ProxyState) {
+				ours = off
+			}
+		}
+		off = end
+	}
+	mac := c.header(code, a.ID, signed)
+	for off := HeaderSize; off < len(reply); {
+		end := off + int(reply[off+1])
+		switch Type(reply[off]) {
+		case MessageAuthenticator:
+		case ProxyState:
+			if off != ours {
+				c.raw(reply[off:end])
+			}
+		default:
+			c.attribute(reply[off:end])
+		}
+		off = end
+	}
+	c.added()
+	if err := c.finish(); err != nil {
+		return dst, err
+	}
+	to.seal(c.out[c.base:], mac, true)
+	return c.out, nil
+}
+
+// header starts a packet, whose length is written by finish. With signed, zeros for a Message-Authenticator are the first attribute; mac
+// is where, 0 without.
+func (c *copier) header(code Code, id uint8, signed bool) (mac int) {
+	c.out = append(c.out, uint8(code), id, 0, 0)
+	c.out = append(c.out, c.hop.toVector[:]...)
+	if signed {
+		c.out = append(c.out, uint8(MessageAuthenticator), 2+16)
+		c.out = append(c.out, zeros[:]...)
+		mac = HeaderSize + 2
+	}
+	return mac
+}
+
+// finish writes the length.
+func (c *copier) finish() error {
+	n := len(c.out) - c.base
+	if c.err == nil && n > MaxSize {
+		c.err = ErrTooBig
+	}
+	if c.err != nil {
+		return c.err
+	}
+	binary.BigEndian.PutUint16(c.out[c.base+2:], uint16(n))
+	return nil
+}
+
+// seal makes the Message-Authenticator of a packet that holds zeros in its place, at mac, and then, if hashed, the authenticator. What the
+// hashes are made with stands in the authenticator's place. mac 0: there is no Message-Authenticator.
+func (k *Keys) seal(p []byte, mac int, hashed bool) {
+	if mac > 0 {
+		k.mac.Reset()
+		k.mac.Write(p)
+		k.mac.Sum(k.sum[:0])
+		copy(p[mac:mac+16], k.sum[:])
+	}
+	if hashed {
+		k.md5.Reset()
+		k.md5.Write(p)
+		k.md5.Write(k.secret)
+		k.md5.Sum(k.sum[:0])
+		copy(p[4:HeaderSize], k.sum[:])
+	}
+}
