@@ -1,0 +1,275 @@
+package gateway
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/frio-io/frio/conf"
+)
+
+// defaultDedup is how long a reply is kept for duplicates of its request (RFC 5080, Section 2.2.2).
+const defaultDedup = 5 * time.Second
+
+type clientKeys struct {
+	IPAddr         *conf.Pair    `conf:"ipaddr"`
+	IPv4Addr       *conf.Pair    `conf:"ipv4addr"`
+	IPv6Addr       *conf.Pair    `conf:"ipv6addr"`
+	Netmask        *conf.Pair    `conf:"netmask"`
+	Proto          []Proto       `conf:"proto"`
+	Secret         *conf.Secret  `conf:"secret"`
+	Shortname      string        `conf:"shortname"`
+	RequireMA      Demand        `conf:"require_message_authenticator"`
+	LimitProxy     Demand        `conf:"limit_proxy_state"`
+	ResponseWindow time.Duration `conf:"response_window,min=1ms,max=2m"`
+	CleanupDelay   time.Duration `conf:"cleanup_delay,min=1s,max=1m"`
+	CoAServer      *conf.Pair    `conf:"coa_server"`
+	NASAddrs       []netip.Addr  `conf:"nas_ip_address,ipv4"`
+	NASAddrs6      []netip.Addr  `conf:"nas_ipv6_address,ipv6"`
+	NASIdentifier  string        `conf:"nas_identifier"`
+	Limit          limitKeys     `conf:"limit"`
+	rewriteKeys
+}
+
+// readClients reads the global clients and the lists of others.
+func (r *reader) readClients(root *conf.Section) {
+	r.cfg.Clients[""] = r.clientList(root)
+	for _, cs := range r.named(root, "clients") {
+		list := r.clientList(cs)
+		if len(list.All) == 0 {
+			r.failSection(cs, "it has no client")
+		}
+		if r.cfg.Clients[cs.Name2] == nil {
+			r.cfg.Clients[cs.Name2] = list
+		}
+	}
+}
+
+func (r *reader) clientList(parent *conf.Section) *ClientList {
+	var all []*Client
+	stated := map[*Client]bool{}
+	for _, cs := range r.named(parent, "client") {
+		c, proto := r.client(cs)
+		stated[c] = proto
+		if c.Prefix.IsValid() {
+			all = append(all, c)
+		}
+	}
+	r.sameClients(all, stated)
+	return NewClientList(all)
+}
+
+// client reads one client. stated tells whether it says proto.
+func (r *reader) client(cs *conf.Section) (c *Client, stated bool) {
+	c = &Client{Name: cs.Name2, At: cs.Pos}
+	k := clientKeys{CleanupDelay: defaultDedup}
+	r.foreign(cs, foreignClient)
+	r.add(cs, cs.Decode(&k))
+	c.RequireMessageAuthenticator, c.LimitProxyState = k.RequireMA, k.LimitProxy
+	c.ResponseWindow, c.Dedup = k.ResponseWindow, k.CleanupDelay
+	c.Limit = k.Limit.limit()
+	c.In, c.Out = r.rewritesOf(&k.rewriteKeys)
+	c.AddTTL = r.addTTL(cs)
+	c.Certificate = r.certificate(cs)
+	for _, p := range k.Proto {
+		c.Proto |= p
+	}
+	stated = len(cs.Pairs("proto")) > 0
+	r.clientAddr(cs, c, &k)
+	r.clientProto(cs, c, &k, stated)
+	r.nas(c, &k)
+	r.coaServer(c, k.CoAServer)
+	return c, stated
+}
+
+// clientAddr finds what addresses a client has: the key's, or as in FreeRADIUS 1 those of its name.
+func (r *reader) clientAddr(cs *conf.Section, c *Client, k *clientKeys) {
+	var given []*conf.Pair
+	for _, p := range []*conf.Pair{k.IPAddr, k.IPv4Addr, k.IPv6Addr} {
+		if p != nil {
+			given = append(given, p)
+		}
+	}
+	byName := conf.NewPair("ipaddr", cs.Name2, cs.Pos)
+	switch prefix, err := r.prefix(cs, byName); {
+	case len(given) > 1:
+		r.fail(given[1], "only one of ipaddr, ipv4addr and ipv6addr can be given; %s is at %v", given[0].Name, given[0].Pos)
+	case len(given) == 1:
+		if c.Prefix, err = r.prefix(cs, given[0]); err != nil {
+			r.add(cs, err)
+		}
+		c.Prefix = r.mask(cs, c.Prefix, k.Netmask, given[0])
+	case len(cs.Pairs("ipaddr"))+len(cs.Pairs("ipv4addr"))+len(cs.Pairs("ipv6addr")) > 0: // reported already
+	case err == nil:
+		c.Prefix = r.mask(cs, prefix, k.Netmask, byName)
+	case c.Certificate == nil:
+		r.failSection(cs, "ipaddr is missing (or certificate { }, for a client that is known by that alone)")
+	default:
+		c.Everywhere, c.Prefix = true, netip.PrefixFrom(netip.IPv4Unspecified(), 0)
+		if k.Netmask != nil {
+			r.fail(k.Netmask, "has no effect without ipaddr")
+		}
+	}
+}
+
+// prefix reads an address, with or without bits, of the family that its key asks for. As in FreeRADIUS `*`, 0.0.0.0 and :: are any
+// address. Names are refused: their look-up would hold up a start, and a reload of what runs, and what they stand for changes.
+func (r *reader) prefix(cs *conf.Section, p *conf.Pair) (netip.Prefix, error) {
+	var k struct {
+		Any  netip.Prefix `conf:"ipaddr"`
+		Any4 netip.Prefix `conf:"ipv4addr,ipv4"`
+		Any6 netip.Prefix `conf:"ipv6addr,ipv6"`
+	}
+	if err := cs.Compose(cs.Name, cs.Name2, p).Decode(&k); err != nil {
+		if strings.Trim(p.Value, "0123456789abcdefABCDEF.:/*") != "" {
+			return netip.Prefix{}, p.Errorf("%s: `%s` is no address: clients are known by theirs, and names are not looked up", p.Name, p.Value)
+		}
+		return netip.Prefix{}, err
+	}
+	found := k.Any
+	for _, one := range []netip.Prefix{k.Any4, k.Any6} {
+		if one.IsValid() {
+			found = one
+		}
+	}
+	addr, bits := found.Addr(), found.Bits()
+	switch {
+	case addr.Is4In6() && bits >= 96:
+		addr, bits = addr.Unmap(), bits-96
+	case addr.IsUnspecified() && !strings.Contains(p.Value, "/"):
+		bits = 0
+	}
+	return netip.PrefixFrom(addr, bits), nil
+}
+
+// mask applies netmask, FreeRADIUS 2's key for the bits of an address.
+func (r *reader) mask(cs *conf.Section, prefix netip.Prefix, netmask, address *conf.Pair) netip.Prefix {
+	if netmask == nil || !prefix.IsValid() {
+		return prefix
+	}
+	var k struct {
+		Bits uint8 `conf:"netmask"`
+	}
+	if err := cs.Compose(cs.Name, cs.Name2, netmask).Decode(&k); err != nil {
+		r.add(cs, err)
+		return prefix
+	}
+	switch bits := prefix.Addr().BitLen(); {
+	case strings.Contains(address.Value, "/"):
+		r.fail(netmask, "%s has its bits already", address.Value)
+	case int(k.Bits) > bits:
+		r.fail(netmask, "%d is above %d", k.Bits, bits)
+	default:
+		return netip.PrefixFrom(prefix.Addr(), int(k.Bits)).Masked()
+	}
+	return prefix
+}
+
+// clientProto decides how a client's packets may come, and their secrets.
+func (r *reader) clientProto(cs *conf.Section, c *Client, k *clientKeys, stated bool) {
+	const secure = ProtoTLS | ProtoDTLS
+	hasSecret := k.Secret != nil || len(cs.Pairs("secret")) > 0
+	switch {
+	case !stated && (c.Certificate != nil || !hasSecret):
+		// Without a secret it can only be one of those that have theirs from an RFC.
+		c.Proto = secure
+		if c.Certificate == nil {
+			r.failSection(cs, "secret is missing (with proto = tls or dtls it is not needed)")
+		}
+	case !stated:
+		c.Proto = ProtoAny
+	case c.Certificate != nil && c.Proto&secure == 0 && c.Proto != 0:
+		r.fail(cs.Pairs("proto")[0], "nobody shows a certificate over %v", c.Proto)
+	case c.Certificate != nil:
+		c.Proto &= secure
+	case !hasSecret && c.Proto&^secure != 0:
+		r.failSection(cs, "secret is missing")
+	}
+	if stated && c.Certificate == nil && c.Proto != 0 && c.Proto&^secure == 0 {
+		r.warn(c.At, "%s: without certificate { }, every certificate of the CA is this client's if it comes from there", title(cs))
+	}
+	switch {
+	case k.Secret != nil:
+		value := k.Secret.Reveal()
+		c.Secret, c.DTLSSecret = r.secret(value), r.secret(value)
+		c.OwnSecret = value != radsecSecret && value != dtlsSecret
+	case c.Proto == ProtoDTLS:
+		c.Secret, c.DTLSSecret = r.secret(dtlsSecret), r.secret(dtlsSecret)
+	default:
+		c.Secret, c.DTLSSecret = r.secret(radsecSecret), r.secret(dtlsSecret)
+	}
+}
+
+// nas notes by what a CoA-Request names the client.
+func (r *reader) nas(c *Client, k *clientKeys) {
+	c.NAS.Addrs = append(k.NASAddrs, k.NASAddrs6...)
+	if len(c.NAS.Addrs) == 0 && c.Prefix.IsValid() && c.Prefix.IsSingleIP() {
+		c.NAS.Addrs = []netip.Addr{c.Prefix.Addr()}
+	}
+	c.NAS.Identifier = c.Name
+	for _, name := range []string{k.Shortname, k.NASIdentifier} {
+		if name != "" {
+			c.NAS.Identifier = name
+		}
+	}
+}
+
+// coaServer finds where CoA-Requests for a client go: a pool, or one home server.
+func (r *reader) coaServer(c *Client, p *conf.Pair) {
+	if p == nil {
+		return
+	}
+	c.CoAServer = p.Value
+	if pool := r.pools[p.Value]; pool != nil {
+		c.CoAPool = pool
+	} else if h := r.homes[p.Value]; h != nil {
+		c.CoAPool = &HomePool{Name: h.Name, At: h.At, Key: defaultKey, Homes: []*Home{h}}
+	} else {
+		e := r.fail(p, "no home_server_pool or home_server `%s`", p.Value)
+		e.Hint = conf.DidYouMean(p.Value, append(namesOf(r.pools), namesOf(r.homes)...))
+		return
+	}
+	r.takes(p, c.CoAPool, HomeCoA)
+}
+
+// sameClients reports two clients that state the same. Where one of two with the same address does not say proto, it has what the
+// others leave.
+func (r *reader) sameClients(all []*Client, stated map[*Client]bool) {
+	type key struct {
+		prefix     netip.Prefix
+		everywhere bool
+	}
+	byPrefix := map[key][]*Client{}
+	for _, c := range all {
+		at := key{c.Prefix, c.Everywhere}
+		byPrefix[at] = append(byPrefix[at], c)
+	}
+	for _, c := range all {
+		for _, d := range byPrefix[key{c.Prefix, c.Everywhere}] {
+			if c.Certificate == nil && d.Certificate == nil && !stated[c] && stated[d] {
+				c.Proto &^= d.Proto
+			}
+		}
+	}
+	for _, c := range all {
+		for _, before := range byPrefix[key{c.Prefix, c.Everywhere}] {
+			if before == c {
+				break
+			}
+			if (c.Proto&before.Proto != 0 || c.Proto == 0 || before.Proto == 0) && sameCert(c.Certificate, before.Certificate) {
+				r.errs = append(r.errs, &conf.Error{Pos: c.At, Msg: fmt.Sprintf(
+					"client %s: states the same as client %s at %v (address, proto and certificate)", c.Name, before.Name, before.At)})
+				break
+			}
+		}
+	}
+}
+
+func sameCert(a, b *CertMatch) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return slices.Equal(a.text, b.text)
+}

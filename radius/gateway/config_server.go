@@ -1,0 +1,87 @@
+package gateway
+
+import (
+	"errors"
+	"strings"
+
+	"github.com/frio-io/frio/conf"
+)
+
+// ServerConfig is what a `server NAME { namespace = radius }` says besides its listens.
+type ServerConfig struct {
+	LoopPrevention bool  // loop_prevention: a client's requests do not go to a home server of its name
+	AddTTL         uint8 // add_ttl: for packets without a TTL, where neither client nor home server has its own; 0 none
+}
+
+// ParseServerConfig takes the gateway's keys of cs, a server.
+func ParseServerConfig(cs *conf.Section) (*ServerConfig, conf.Errors) {
+	var k struct {
+		LoopPrevention bool  `conf:"loop_prevention"`
+		AddTTL         uint8 `conf:"add_ttl,min=1"`
+	}
+	var errs conf.Errors
+	if err := cs.Decode(&k); err != nil {
+		errors.As(err, &errs)
+	}
+	return &ServerConfig{LoopPrevention: k.LoopPrevention, AddTTL: k.AddTTL}, errs
+}
+
+// ProtoOf returns the way that packets come to a listen with this stack: "tls+tcp" is ProtoTLS. datagram tells what its IO offers.
+func ProtoOf(stack string, datagram bool) Proto {
+	switch secure := isSecure(stack); {
+	case secure && datagram:
+		return ProtoDTLS
+	case secure:
+		return ProtoTLS
+	case datagram:
+		return ProtoUDP
+	}
+	return ProtoTCP
+}
+
+// CheckListen tells why ls, a listen of namespace radius whose packets come by proto, is not safe: over TLS clients have to show a
+// certificate, unless each that could come has a secret of its own. Call it after the listen was parsed.
+func CheckListen(ls *conf.Section, clients *ClientList, proto Proto) conf.Errors {
+	var errs conf.Errors
+	if len(clients.All) == 0 {
+		return append(errs, ls.Errorf("%s: nobody could send to it: there is no client", title(ls)))
+	}
+	tls := ls.Sections("tls")
+	if proto&(ProtoTLS|ProtoDTLS) == 0 || len(tls) == 0 {
+		return nil
+	}
+	required := tls[0].Pairs("require_client_cert")
+	if len(required) == 0 {
+		if len(tls[0].Pairs("ca_file"))+len(tls[0].Pairs("ca_path")) == 0 {
+			errs = append(errs, tls[0].Errorf("tls: ca_file is missing: clients have to show a certificate, and it is checked by that CA (or require_client_cert = no)"))
+		}
+		return errs // yes, because there is a CA
+	}
+	switch strings.ToLower(required[0].Value) {
+	case "yes", "true", "on":
+		return nil
+	}
+	for _, c := range clients.All {
+		if c.Proto&proto == 0 || c.OwnSecret {
+			continue
+		}
+		errs = append(errs, required[0].Errorf("require_client_cert: %s is not possible: client %s at %v has no secret of its own, so everybody could be it",
+			required[0].Value, c.Name, c.At))
+	}
+	return errs
+}
+
+// ListenNotes are warnings about a listen: each client that anybody with a certificate of the CA could be.
+func ListenNotes(ls *conf.Section, clients *ClientList, proto Proto) conf.Errors {
+	if proto&(ProtoTLS|ProtoDTLS) == 0 {
+		return nil
+	}
+	var notes conf.Errors
+	for _, c := range clients.All {
+		if c.Proto&proto != 0 && c.Certificate == nil && c.Proto != ProtoTLS && c.Proto != ProtoDTLS && c.Proto != ProtoTLS|ProtoDTLS {
+			notes = append(notes, &conf.Error{Pos: c.At, Msg: "warning: client " + c.Name + " may come by listen " + ls.Name2 +
+				" and has no certificate { }: every certificate of the CA is this client's if it comes from there (or give it a proto)"})
+		}
+	}
+	return notes
+}
