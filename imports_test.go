@@ -33,6 +33,7 @@ var arrows = []struct {
 	{"tls/dtls", ""},
 	{"tls", "talloc conf event . sock base tls/dtls"},
 	{"radius", ""},
+	{"radius/gateway", "talloc conf . radius"},
 	{"all", "udp tcp unix haproxy tls"},
 	{"friotest", "talloc conf event . sock sim"},
 	{"server", "talloc conf event . sock thread"},

@@ -19,6 +19,8 @@ type Config struct {
 	Realms  *Realms
 	Notes   conf.Errors // keys without effect, and warnings
 
+	rewrites map[*radius.Rewrite]string // their names, for Debug
+
 	// DefaultFallback is default_fallback of `proxy { }`: where no home server of a realm's pool lives, realm DEFAULT is asked.
 	DefaultFallback bool
 }
@@ -208,4 +210,5 @@ type Realms struct {
 	Patterns   []*Realm          // in order of the file
 	Null       *Realm            // of names without realm; nil: Default
 	Default    *Realm            // nil: none, rejected
+	All        []*Realm          // in order of the file
 }

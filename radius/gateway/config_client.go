@@ -30,6 +30,7 @@ type clientKeys struct {
 	NASAddrs6      []netip.Addr  `conf:"nas_ipv6_address,ipv6"`
 	NASIdentifier  string        `conf:"nas_identifier"`
 	Limit          limitKeys     `conf:"limit"`
+	AddTTL         uint8         `conf:"add_ttl,min=1"`
 	rewriteKeys
 }
 
@@ -71,7 +72,7 @@ func (r *reader) client(cs *conf.Section) (c *Client, stated bool) {
 	c.ResponseWindow, c.Dedup = k.ResponseWindow, k.CleanupDelay
 	c.Limit = k.Limit.limit()
 	c.In, c.Out = r.rewritesOf(&k.rewriteKeys)
-	c.AddTTL = r.addTTL(cs)
+	c.AddTTL = k.AddTTL
 	c.Certificate = r.certificate(cs)
 	for _, p := range k.Proto {
 		c.Proto |= p

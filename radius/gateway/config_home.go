@@ -45,6 +45,7 @@ type homeKeys struct {
 	MaxOutstanding    int           `conf:"max_outstanding,max=1048576,unlimited,zero"`
 	Limit             homeLimitKeys `conf:"limit"`
 	LoopPrevention    Demand        `conf:"loop_prevention"`
+	AddTTL            uint8         `conf:"add_ttl,min=1"`
 	rewriteKeys
 }
 
@@ -124,9 +125,10 @@ func (r *reader) home(cs *conf.Section) *Home {
 	h.Limit = r.homeLimit(cs, &k.Limit)
 	h.Retransmit = r.retransmit(cs, h.Type)
 	h.In, h.Out = r.rewritesOf(&k.rewriteKeys)
-	h.AddTTL = r.addTTL(cs)
+	h.AddTTL = k.AddTTL
 	r.checks(cs, h, &k)
 	r.stack(cs, h, &k)
+	r.sockets(cs, h)
 	r.homeSecret(cs, h, &k)
 	return h
 }
@@ -168,6 +170,20 @@ func (r *reader) homeLimit(cs *conf.Section, k *homeLimitKeys) ConnLimit {
 		}
 	}
 	return l
+}
+
+// socketsMax are the sockets of a home server over UDP, which has no connections: 256 requests each, so that max_outstanding is reached.
+const socketsMax = 256
+
+// sockets: as in FreeRADIUS, limit { } is about connections. UDP has none, only as many sockets as the requests need.
+func (r *reader) sockets(cs *conf.Section, h *Home) {
+	if !h.Datagram || h.Secure {
+		return
+	}
+	if list := cs.Sections("limit"); len(list) > 0 {
+		r.note(list[0].Pos, "limit has no effect here: %s has no connections (max_outstanding limits the requests)", h.Stack)
+	}
+	h.Limit = ConnLimit{MaxConnections: socketsMax, Connecting: h.Limit.Connecting, OpenDelay: h.Limit.OpenDelay, CloseDelay: h.Limit.CloseDelay}
 }
 
 // retransmitKeys are those of RFC 5080, Section 2.2.1.
@@ -251,13 +267,4 @@ func (r *reader) homeSecret(cs *conf.Section, h *Home, k *homeKeys) {
 	case h.Stack != "":
 		r.failSection(cs, "secret is missing")
 	}
-}
-
-// addTTL reads add_ttl; 0 is none.
-func (r *reader) addTTL(cs *conf.Section) uint8 {
-	var k struct {
-		AddTTL uint8 `conf:"add_ttl,min=1"`
-	}
-	r.add(cs, cs.Decode(&k))
-	return k.AddTTL
 }

@@ -19,7 +19,7 @@ import (
 func ParseConfig(ctx *talloc.Context, root *conf.Section) (*Config, conf.Errors) {
 	r := &reader{
 		ctx:      ctx,
-		cfg:      &Config{Clients: map[string]*ClientList{}},
+		cfg:      &Config{Clients: map[string]*ClientList{}, rewrites: map[*radius.Rewrite]string{}},
 		secrets:  map[string]*Secret{},
 		homes:    map[string]*Home{},
 		pools:    map[string]*HomePool{},

@@ -57,11 +57,9 @@ type realmKeys struct {
 
 func (r *reader) readRealms(root *conf.Section) {
 	for _, cs := range root.TakeSections("realm") {
-		realm := r.realm(cs)
-		r.place(cs, realm)
-	}
-	if r.cfg.Realms.Null == nil {
-		r.cfg.Realms.Null = r.cfg.Realms.Default
+		m := r.realm(cs)
+		r.place(cs, m)
+		r.cfg.Realms.All = append(r.cfg.Realms.All, m)
 	}
 }
 
@@ -91,12 +89,8 @@ func (r *reader) realm(cs *conf.Section) *Realm {
 			r.fail(p[0], "%d bytes are above 253, the longest Reply-Message", len(m.RejectMessage))
 		}
 	}
-	if m.Acct != nil {
-		for _, name := range []string{"accounting_response", "accounting_log"} {
-			if p := cs.Pairs(name); len(p) > 0 && name == "accounting_response" && m.AccountingResponse {
-				r.fail(p[0], "has no effect: Accounting-Requests go to pool %s", m.Acct.Name)
-			}
-		}
+	if p := cs.Pairs("accounting_response"); len(p) > 0 && m.AccountingResponse && m.Acct != nil {
+		r.fail(p[0], "has no effect: Accounting-Requests go to pool %s", m.Acct.Name)
 	}
 	return m
 }

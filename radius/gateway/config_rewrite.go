@@ -1,7 +1,142 @@
 package gateway
 
-import "github.com/frio-io/frio/conf"
+import (
+	"regexp"
+	"strings"
 
-func (r *reader) readRewrites(root *conf.Section) {}
+	"github.com/frio-io/frio/conf"
+	"github.com/frio-io/frio/radius"
+)
 
-func (r *reader) key(p *conf.Pair) {}
+type ruleKeys struct {
+	Remove     []*conf.Pair `conf:"remove"`
+	Whitelist  []*conf.Pair `conf:"whitelist"`
+	Modify     []*conf.Pair `conf:"modify"`
+	Supplement []*conf.Pair `conf:"supplement"`
+	Add        []*conf.Pair `conf:"add"`
+}
+
+func (r *reader) readRewrites(root *conf.Section) {
+	for _, cs := range r.named(root, "rewrite") {
+		rewrite := r.rewrite(cs)
+		if _, taken := r.rewrites[cs.Name2]; !taken {
+			r.rewrites[cs.Name2] = rewrite
+			r.cfg.rewrites[rewrite] = cs.Name2
+		}
+	}
+}
+
+// rewrite reads one rewrite. With mistakes it is one that does nothing.
+func (r *reader) rewrite(cs *conf.Section) *radius.Rewrite {
+	var k ruleKeys
+	r.add(cs, cs.Decode(&k))
+	var rules radius.Rules
+	for _, p := range k.Remove {
+		if a, ok := r.rule(p); ok {
+			keep(a, &rules.Remove, &rules.RemoveVendor)
+		}
+	}
+	rules.Whitelist = len(k.Whitelist) > 0
+	for _, p := range k.Whitelist {
+		if strings.EqualFold(p.Value, "none") {
+			continue
+		}
+		if a, ok := r.rule(p); ok {
+			keep(a, &rules.Keep, &rules.KeepVendor)
+		}
+	}
+	for _, p := range k.Modify {
+		if m, ok := r.modify(p); ok && r.possible(p, radius.Rules{Modify: []radius.Modify{m}}) {
+			rules.Modify = append(rules.Modify, m)
+		}
+	}
+	for _, p := range k.Supplement {
+		if v, ok := r.value(p); ok && r.possible(p, radius.Rules{Supplement: []radius.Value{v}}) {
+			rules.Supplement = append(rules.Supplement, v)
+		}
+	}
+	for _, p := range k.Add {
+		if v, ok := r.value(p); ok && r.possible(p, radius.Rules{Add: []radius.Value{v}}) {
+			rules.Add = append(rules.Add, v)
+		}
+	}
+	if len(cs.Pairs("")) == 0 {
+		r.failSection(cs, "it says nothing (remove, whitelist, modify, supplement, add)")
+	}
+	rewrite, err := radius.NewRewrite(rules)
+	if err != nil {
+		r.failSection(cs, "%v", err)
+		return new(radius.Rewrite)
+	}
+	return rewrite
+}
+
+// possible tells whether a rule is one that packets can be treated by; the reason why not stands at its line.
+func (r *reader) possible(p *conf.Pair, one radius.Rules) bool {
+	if _, err := radius.NewRewrite(one); err != nil {
+		r.fail(p, "%v", err)
+		return false
+	}
+	return true
+}
+
+// rule reads what is removed or kept.
+func (r *reader) rule(p *conf.Pair) (attribute, bool) {
+	a, mistake := parseAttribute(p.Value)
+	if mistake != "" {
+		r.fail(p, "%s", mistake)
+		return a, false
+	}
+	var one radius.Rules
+	keep(a, &one.Remove, &one.RemoveVendor)
+	return a, r.possible(p, one)
+}
+
+func keep(a attribute, ids *[]radius.ID, vendors *[]uint32) {
+	if a.all {
+		*vendors = append(*vendors, a.Vendor)
+		return
+	}
+	*ids = append(*ids, a.ID)
+}
+
+// modify reads "User-Name:/regex/replacement/".
+func (r *reader) modify(p *conf.Pair) (m radius.Modify, ok bool) {
+	name, rest, found := strings.Cut(p.Value, ":/")
+	parts := splitSlashes(rest)
+	if !found || len(parts) != 3 || parts[2] != "" {
+		r.fail(p, "`%s` is not an attribute and what becomes of it, as in \"User-Name:/^(.*)@old$/\\1@new/\"", p.Value)
+		return m, false
+	}
+	if m.ID, ok = r.one(p, name); !ok {
+		return m, false
+	}
+	pattern, err := regexp.Compile("(?i:" + parts[0] + ")")
+	if err != nil {
+		r.fail(p, "%s", regexpMistake(parts[0], err))
+		return m, false
+	}
+	m.Pattern, m.Replacement = pattern, parts[1]
+	return m, true
+}
+
+// splitSlashes splits at slashes; \/ is one that does not divide.
+func splitSlashes(text string) []string {
+	parts := []string{""}
+	for i := 0; i < len(text); i++ {
+		last := &parts[len(parts)-1]
+		switch {
+		case text[i] == '/':
+			parts = append(parts, "")
+		case text[i] == '\\' && i+1 < len(text) && text[i+1] == '/':
+			*last += "/"
+			i++
+		case text[i] == '\\' && i+1 < len(text):
+			*last += text[i : i+2]
+			i++
+		default:
+			*last += text[i : i+1]
+		}
+	}
+	return parts
+}

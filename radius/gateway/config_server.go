@@ -1,29 +1,37 @@
 package gateway
 
 import (
-	"errors"
 	"strings"
 
 	"github.com/frio-io/frio/conf"
+	"github.com/frio-io/frio/radius"
 )
 
 // ServerConfig is what a `server NAME { namespace = radius }` says besides its listens.
 type ServerConfig struct {
-	LoopPrevention bool  // loop_prevention: a client's requests do not go to a home server of its name
-	AddTTL         uint8 // add_ttl: for packets without a TTL, where neither client nor home server has its own; 0 none
+	LoopPrevention bool       // loop_prevention: a client's requests do not go to a home server of its name
+	TTL            radius.TTL // ttl_attribute, add_ttl: what is counted down, and what packets without it get where neither client nor home server has its own
 }
+
+// defaultTTL is the attribute that radsecproxy counts down.
+var defaultTTL = radius.ID{Vendor: 27262, Type: 1}
 
 // ParseServerConfig takes the gateway's keys of cs, a server.
 func ParseServerConfig(cs *conf.Section) (*ServerConfig, conf.Errors) {
 	var k struct {
-		LoopPrevention bool  `conf:"loop_prevention"`
-		AddTTL         uint8 `conf:"add_ttl,min=1"`
+		LoopPrevention bool       `conf:"loop_prevention"`
+		TTLAttribute   *conf.Pair `conf:"ttl_attribute"`
+		AddTTL         uint8      `conf:"add_ttl,min=1"`
 	}
-	var errs conf.Errors
-	if err := cs.Decode(&k); err != nil {
-		errors.As(err, &errs)
+	r := &reader{}
+	r.add(cs, cs.Decode(&k))
+	s := &ServerConfig{LoopPrevention: k.LoopPrevention, TTL: radius.TTL{ID: defaultTTL, Start: uint32(k.AddTTL)}}
+	if k.TTLAttribute != nil {
+		if id, ok := r.one(k.TTLAttribute, k.TTLAttribute.Value); ok {
+			s.TTL.ID = id
+		}
 	}
-	return &ServerConfig{LoopPrevention: k.LoopPrevention, AddTTL: k.AddTTL}, errs
+	return s, r.errs.Sorted()
 }
 
 // ProtoOf returns the way that packets come to a listen with this stack: "tls+tcp" is ProtoTLS. datagram tells what its IO offers.

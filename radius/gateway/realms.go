@@ -19,7 +19,7 @@ func (s *Realms) Find(name []byte) (realm *Realm, end int) {
 			return p, end
 		}
 	}
-	if none {
+	if none && s.Null != nil {
 		return s.Null, end
 	}
 	return s.Default, end
