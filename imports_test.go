@@ -33,6 +33,7 @@ var arrows = []struct {
 	{"tls/dtls", ""},
 	{"tls", "talloc conf event . sock base tls/dtls"},
 	{"radius", ""},
+	{"radius/dict", "radius"},
 	{"radius/gateway", "talloc conf . radius"},
 	{"all", "udp tcp unix haproxy tls"},
 	{"friotest", "talloc conf event . sock sim"},
@@ -45,6 +46,8 @@ var foreign = map[string][]string{
 	"event": {"golang.org/x/sys/unix"},
 	"sock":  {"golang.org/x/sys/unix"},
 	"tls":   {"github.com/youmark/pkcs8"},
+	// The dictionaries of the RFCs, and a parser of more.
+	"radius/dict": {"layeh.com/radius/debug", "layeh.com/radius/dictionary"},
 	// The standard library has it too, but does not export it.
 	"tls/dtls": {"golang.org/x/crypto/chacha20poly1305"},
 }
