@@ -1,0 +1,121 @@
+package transport
+
+import (
+	"github.com/frio-io/frio/event"
+	"github.com/frio-io/frio/talloc"
+	"time"
+)
+
+// Caller owns a Call. It is told on the thread of the Call.
+type Caller interface {
+	// Encode appends the request to dst, which has room for the longest message, with identifier id. An error ends the Call: Start returns it, or
+	// Lost tells it.
+	Encode(c *Call, dst []byte, id int) ([]byte, error)
+	// Answer gives a message with the Call's identifier, whose data is lent. True: it is the answer, and the Call is over. False: it is not,
+	// which is counted, and the Call goes on.
+	Answer(c *Call, m *Message) bool
+	// Lost says that the Call is over without an answer: its connection died, or could not be opened, or the peer refuses (ErrRefused).
+	Lost(c *Call, err error)
+	Describe() string
+}
+
+// Call is one request under way to a Peer, embedded in its owner.
+//
+//	idle -Start-> waiting for a connection -> sent -> idle
+type Call struct {
+	pool  *Pool
+	link  *link // nil: waiting, or idle
+	owner Caller
+	id    int
+	msg   talloc.Buffer // of datagrams: what was sent, to send it again
+
+	waiting    bool
+	prev, next *Call // in the list of those that wait
+
+	timer event.Timer
+	again Retransmitter
+}
+
+// Active tells whether it is under way.
+func (c *Call) Active() bool { return c.pool != nil }
+
+// Sent tells whether it was sent on a connection.
+func (c *Call) Sent() bool { return c.link != nil }
+
+// IsDatagram tells whether it goes by datagrams.
+func (c *Call) IsDatagram() bool { return c.pool != nil && c.pool.peer.datagram }
+
+// Via is the connection that it was sent on; nil before.
+func (c *Call) Via() *Conn {
+	if c.link == nil {
+		return nil
+	}
+	return c.link.conn
+}
+
+// Again sends the same datagram once more. Of a stream, and of one that waits, it does nothing. It tells whether it was sent.
+func (c *Call) Again() bool {
+	if c.link == nil || c.msg.IsZero() || !c.link.conn.IsUp() {
+		return false
+	}
+	if c.link.conn.Send(nil, c.msg.Bytes()) != nil {
+		return false
+	}
+	c.pool.peer.Counts.Resent.Add(1)
+	return true
+}
+
+// Retransmit has the Call send itself again by the times of RFC 5080, Section 2.2.1, until it is over; at their end Lost tells ErrNoAnswer. Of a
+// stream it only waits for that end.
+func (c *Call) Retransmit(times Retransmission) {
+	loop := c.pool.lane.loop
+	c.again = times.Begin(loop.Now())
+	c.timer.Init((*callTimer)(c))
+	c.timer.Set(loop, c.again.Next(c.pool.random()))
+}
+
+// callTimer is the Call as its timer sees it.
+type callTimer Call
+
+func (t *callTimer) Expire(now time.Time) {
+	c := (*Call)(t)
+	at := c.again.Next(c.pool.random())
+	if at.IsZero() {
+		c.lost(ErrNoAnswer)
+		return
+	}
+	c.Again()
+	c.timer.Set(c.pool.lane.loop, at)
+}
+
+func (t *callTimer) Describe() string { return t.owner.Describe() }
+
+// Cancel ends the Call; nothing more is told. An idle one may be cancelled.
+func (c *Call) Cancel() {
+	if c.pool != nil {
+		c.over()
+	}
+}
+
+// over makes the Call idle and gives back what it had.
+func (c *Call) over() {
+	p, l := c.pool, c.link
+	c.timer.Stop()
+	c.msg.Free()
+	if c.waiting {
+		p.unwait(c)
+	}
+	c.pool, c.link, c.msg = nil, nil, talloc.Buffer{}
+	p.peer.outstanding.Give(1)
+	p.busy.Add(-1)
+	if l != nil {
+		l.release(c)
+	}
+}
+
+// lost ends the Call and tells its owner.
+func (c *Call) lost(err error) {
+	owner := c.owner
+	c.over()
+	owner.Lost(c, err)
+}

@@ -1,0 +1,223 @@
+package transport
+
+import (
+	"io"
+	"time"
+
+	"github.com/frio-io/frio"
+	"github.com/frio-io/frio/talloc"
+)
+
+// readable is called by the loop.
+func (c *Conn) readable() {
+	switch {
+	case c.over:
+	case !c.up:
+		c.proceed()
+	case c.datagram:
+		c.readDatagrams()
+	default:
+		c.readStream()
+	}
+}
+
+// readDatagrams gives the datagrams that wait to the user, straight from where the kernel put them.
+func (c *Conn) readDatagrams() {
+	l, size := c.lane, c.cfg.MessageMax
+	batch := min(batchMax, reserveMax/size)
+	for range turnBatches {
+		room, err := l.set.Reserve(batch*size, batch)
+		if err != nil {
+			return // others hold the ring: it is level-triggered, so the next turn tries again
+		}
+		packets := l.in[:batch]
+		for i := range packets {
+			packets[i] = frio.Packet{Data: room[i*size : i*size : (i+1)*size]}
+		}
+		count, err := c.readSome(packets)
+		if count == 0 {
+			if c.stopsReading(err) {
+				return
+			}
+			continue
+		}
+		for i := range packets[:count] {
+			c.gotDatagram(&packets[i], room[i*size:(i+1)*size])
+			if c.over {
+				return
+			}
+		}
+		if count < batch {
+			return // level-triggered: what came meanwhile is announced
+		}
+	}
+}
+
+// stopsReading looks after an error of reading, and tells whether to stop.
+func (c *Conn) stopsReading(err error) bool {
+	switch one, ok := err.(*frio.PacketError); {
+	case ok:
+		c.fault(one)
+		return c.over || c.failed != nil
+	case err == io.EOF:
+		c.end(io.EOF)
+	case err != nil && err != frio.ErrAgain:
+		c.fail(err)
+	}
+	return true
+}
+
+// gotDatagram gives one datagram to the user. room is its place in the reservation.
+func (c *Conn) gotDatagram(p *frio.Packet, room []byte) {
+	l, n := c.lane, len(p.Data)
+	if p.Err != nil {
+		l.set.Skip(len(room))
+		c.fault(p.Err)
+		return
+	}
+	if n > 0 && &p.Data[0] != &room[0] {
+		copy(room, p.Data) // another one's buffer was moved up here, over a datagram that the IO refused
+	}
+	c.stats.In++
+	c.stats.BytesIn += uint64(n)
+	m := Message{m: l.set.Commit(n), Addr: Addr{p.Remote, p.Local, p.Ifindex}, Time: l.loop.Now()}
+	l.set.Skip(len(room) - n)
+	m.Data = m.m.Data()
+	c.user.Message(c, &m)
+	if !m.taken {
+		m.m.Done()
+	}
+}
+
+// readSome is ReadPackets, also of an IO that gives one datagram at a time.
+func (c *Conn) readSome(packets []frio.Packet) (int, error) {
+	if c.packets != nil {
+		return c.packets.ReadPackets(packets)
+	}
+	p := &packets[0]
+	n, err := c.io.Read(p.Data[:cap(p.Data)])
+	if err != nil {
+		return 0, err
+	}
+	p.Data = p.Data[:n]
+	return 1, nil
+}
+
+// readStream gives the messages that have come to the user.
+func (c *Conn) readStream() {
+	most := chunkMax
+	if c.cfg.Frame != nil {
+		most = readMax
+	}
+	for range turnReads {
+		if c.over || c.paused || c.pressed || c.ended || c.failed != nil || c.remaining {
+			break
+		}
+		have := c.partLen
+		room, err := c.lane.set.Reserve(have+most, readMessages)
+		if err != nil {
+			break // others hold the ring: it is level-triggered, so the next turn tries again
+		}
+		n, err := c.io.Read(room[have:])
+		if err != nil {
+			c.streamEnds(err)
+			break
+		}
+		c.stats.BytesIn += uint64(n)
+		if have > 0 {
+			copy(room, c.part.Bytes())
+			c.dropPart()
+		}
+		c.cut(room[:have+n])
+	}
+	c.settle()
+}
+
+func (c *Conn) streamEnds(err error) {
+	switch {
+	case err == frio.ErrAgain:
+	case err == io.EOF && c.partLen > 0:
+		c.fail(io.ErrUnexpectedEOF)
+	case err == io.EOF:
+		c.end(io.EOF)
+	default:
+		c.fail(err)
+	}
+}
+
+// cut makes messages of what lies at the beginning of the reservation, and keeps the rest.
+func (c *Conn) cut(b []byte) {
+	began := c.began
+	c.began = time.Time{}
+	for count := 0; len(b) > 0; count++ {
+		n := len(b)
+		if c.cfg.Frame != nil {
+			var err error
+			if n, err = c.cfg.Frame(b); err == nil && n > c.cfg.MessageMax {
+				err = frio.ErrTooLong
+			}
+			if err != nil {
+				c.fail(err)
+				return
+			}
+		}
+		whole := n > 0 && n <= len(b)
+		if !whole || count == readMessages || c.paused || c.pressed {
+			c.keepPart(b, whole, began)
+			return
+		}
+		began = time.Time{}
+		m := Message{m: c.lane.set.Commit(n), Time: c.lane.loop.Now()}
+		m.Data = m.m.Data()
+		c.stats.In++
+		c.user.Message(c, &m)
+		if !m.taken {
+			m.m.Done()
+		}
+		if c.over || c.failed != nil {
+			return
+		}
+		b = b[n:]
+	}
+}
+
+// keepPart keeps b until more comes, or until whole messages in it may be given. began is when its first message did, if it is one
+// that was waited for before.
+func (c *Conn) keepPart(b []byte, whole bool, began time.Time) {
+	part, err := c.ctx.Alloc(len(b))
+	if err != nil {
+		c.fail(err)
+		return
+	}
+	copy(part.Bytes(), b)
+	c.part, c.partLen, c.remaining = part, len(b), whole
+	if whole {
+		c.lane.loop.Defer(&c.notice)
+		return
+	}
+	if began.IsZero() {
+		began = c.lane.loop.Now()
+	}
+	c.began = began
+	if due := c.due(); !due.IsZero() && c.timer.When().IsZero() {
+		c.timer.Set(c.lane.loop, due)
+	}
+}
+
+func (c *Conn) dropPart() {
+	c.part.Free()
+	c.part, c.partLen, c.remaining = talloc.Buffer{}, 0, false
+}
+
+// cutPart goes on with what was kept.
+func (c *Conn) cutPart() {
+	room, err := c.lane.set.Reserve(c.partLen, readMessages)
+	if err != nil {
+		c.lane.loop.Defer(&c.notice)
+		return
+	}
+	copy(room, c.part.Bytes())
+	c.dropPart()
+	c.cut(room)
+	c.settle()
+}

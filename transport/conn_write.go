@@ -1,0 +1,213 @@
+package transport
+
+import (
+	"errors"
+
+	"github.com/frio-io/frio"
+	"github.com/frio-io/frio/talloc"
+)
+
+// Reserve returns an empty slice with room for a message of n bytes, to append to; it is the caller's until Commit, or until
+// anything else is sent on this thread. ErrFull: a stream has all the output that it may. Any other error is that of a lost connection.
+func (c *Conn) Reserve(n int) ([]byte, error) {
+	switch {
+	case c.failed != nil:
+		return nil, c.failed
+	case c.datagram:
+		if n > arenaBytes {
+			return nil, frio.ErrTooLong
+		}
+		return c.lane.room(n), nil
+	}
+	end := c.outFrom + c.outLen
+	if c.out.IsZero() {
+		return c.grow(max(n, outFirst))
+	}
+	if room := c.out.Bytes(); len(room)-end >= n {
+		return room[end:end], nil
+	}
+	// First what is there goes out, then it moves to the front, then there is more memory.
+	c.flush()
+	if c.failed != nil {
+		return nil, c.failed
+	}
+	if c.out.IsZero() {
+		return c.grow(max(n, outFirst))
+	}
+	return c.grow(max(c.outLen+n, 2*c.outLen))
+}
+
+// grow makes the output's memory n bytes, with what is in it at the front.
+func (c *Conn) grow(n int) ([]byte, error) {
+	if c.outLen > 0 && n > c.cfg.OutMax {
+		return nil, ErrFull
+	}
+	out, err := c.ctx.Alloc(n)
+	if err != nil {
+		return nil, err
+	}
+	room := out.Bytes()
+	if c.outLen > 0 {
+		copy(room, c.out.Bytes()[c.outFrom:c.outFrom+c.outLen])
+	}
+	c.out.Free()
+	c.out, c.outFrom = out, 0
+	return room[c.outLen:c.outLen], nil
+}
+
+// Commit sends msg, which was appended to what Reserve returned, at the end of the turn; to is where a datagram goes, nil for a
+// connection.
+func (c *Conn) Commit(to *Addr, msg []byte) {
+	if c.datagram {
+		c.post(to, msg)
+	} else {
+		c.outLen += len(msg)
+		c.stats.Out++
+		if c.outLen > outHigh && !c.pressed {
+			c.pressed = true
+			c.settle()
+		}
+	}
+	c.lane.soil(c)
+}
+
+// Send is Reserve and Commit of a message that lies elsewhere. It does not keep msg.
+func (c *Conn) Send(to *Addr, msg []byte) error {
+	room, err := c.Reserve(len(msg))
+	if err != nil {
+		return err
+	}
+	c.Commit(to, append(room, msg...))
+	return nil
+}
+
+// Full tells whether output waits above the high-water mark. Room is called when it does no more. The connection's own input waits
+// meanwhile by itself.
+func (c *Conn) Full() bool { return c.pressed }
+
+// Unsent is what waits to be sent of a stream, in bytes.
+func (c *Conn) Unsent() int { return c.outLen }
+
+// post puts a datagram into the list of c.
+func (c *Conn) post(to *Addr, msg []byte) {
+	l := c.lane
+	l.used += len(msg)
+	p := post{packet: frio.Packet{Data: msg}, next: -1}
+	if to != nil {
+		p.packet.Remote, p.packet.Local, p.packet.Ifindex = to.Remote, to.Local, to.Ifindex
+	}
+	at := int32(len(l.posts))
+	l.posts = append(l.posts, p)
+	if c.first < 0 {
+		c.first = at
+	} else {
+		l.posts[c.last].next = at
+	}
+	c.last = at
+}
+
+// writable is called by the loop.
+func (c *Conn) writable() {
+	switch {
+	case c.over:
+	case !c.up && c.port == nil:
+		c.connect()
+	case !c.up:
+		c.proceed()
+	default:
+		c.flush()
+	}
+}
+
+// flush writes what waits to be sent of a stream, as far as it is taken.
+func (c *Conn) flush() {
+	if c.over || c.failed != nil || !c.up {
+		return
+	}
+	if err := c.flushOut(); err != nil && err != frio.ErrAgain {
+		c.fail(err)
+		return
+	}
+	if c.outLen == 0 && !c.out.IsZero() {
+		c.out.Free()
+		c.out, c.outFrom = talloc.Buffer{}, 0
+	}
+	if c.outLen == 0 && c.shut && !c.shutDone {
+		c.shutDone = true
+		if err := c.io.(frio.CloseWriter).CloseWrite(); err != nil {
+			c.fail(err)
+			return
+		}
+	}
+	if c.pressed && c.outLen <= outLow {
+		c.lane.loop.Defer(&c.notice)
+	}
+	c.settle()
+}
+
+func (c *Conn) flushOut() error {
+	if c.outLen == 0 {
+		return nil
+	}
+	cork, ok := c.io.(frio.Corker)
+	if !c.layered || !ok || c.cfg.Frame == nil {
+		return c.writeAll(c.outLen)
+	}
+	// A layer puts each Write into a record of its own. Some RADIUS servers take no second packet out of one.
+	cork.Cork()
+	err := c.writeMessages()
+	if e := cork.Uncork(); err == nil {
+		err = e
+	}
+	return err
+}
+
+func (c *Conn) writeMessages() error {
+	for c.outLen > 0 {
+		n := c.outRest
+		if n == 0 {
+			b := c.out.Bytes()[c.outFrom : c.outFrom+c.outLen]
+			var err error
+			if n, err = c.cfg.Frame(b); err != nil || n <= 0 || n > len(b) {
+				return errFraming
+			}
+		}
+		if err := c.writeAll(n); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// errFraming is of a user that sent what is no message.
+var errFraming = errors.New("what was sent is not a whole message")
+
+// writeAll writes the next n bytes. ErrAgain while some are left.
+func (c *Conn) writeAll(n int) error {
+	for n > 0 {
+		c.outRest = n
+		took, err := c.io.Write(c.out.Bytes()[c.outFrom : c.outFrom+n])
+		if err != nil {
+			return err
+		}
+		c.stats.BytesOut += uint64(took)
+		c.outFrom += took
+		c.outLen -= took
+		n -= took
+	}
+	c.outRest = 0
+	return nil
+}
+
+// relieve goes on after output had been full.
+func (c *Conn) relieve() {
+	c.pressed = false
+	c.user.Room(c)
+	if c.over {
+		return
+	}
+	if c.remaining {
+		c.lane.loop.Defer(&c.notice)
+	}
+	c.settle()
+}

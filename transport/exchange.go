@@ -1,0 +1,206 @@
+package transport
+
+import (
+	"hash/maphash"
+	"net/netip"
+	"time"
+
+	"github.com/frio-io/frio/event"
+	"github.com/frio-io/frio/talloc"
+)
+
+// Key tells who sent a request, and by which identifier: a second one with the same Key is a duplicate, or takes the first one's
+// place.
+type Key struct {
+	Via   uint64 // the socket or connection that it came by
+	Peer  netip.AddrPort
+	Local netip.AddrPort
+	ID    uint16
+}
+
+// Exchange is a request that came, embedded in its owner: from Table.Add until it was not answered, or its answer is forgotten.
+//
+//	idle -Add-> under way -Keep-> answered -delay-> idle
+//	under way, answered -Remove-> idle
+type Exchange struct {
+	key        Key
+	hash       uint64
+	chain      *Exchange // in its bucket
+	prev, next *Exchange // of those that are answered, by when they were
+	table      *Table
+	answer     talloc.Buffer
+	until      time.Time // zero: not answered
+	owner      Exchanger
+}
+
+// Exchanger owns an Exchange.
+type Exchanger interface {
+	// Forget says that the answer is forgotten: the Exchange is idle.
+	Forget(e *Exchange)
+}
+
+// Answered tells whether Keep was called.
+func (e *Exchange) Answered() bool { return !e.until.IsZero() }
+
+// Answer is what Keep was given, nil before. It is valid until the Exchange is idle.
+func (e *Exchange) Answer() []byte { return e.answer.Bytes() }
+
+// Owner is who was given with it to Add.
+func (e *Exchange) Owner() Exchanger { return e.owner }
+
+// Active tells whether it is in a table.
+func (e *Exchange) Active() bool { return e.table != nil }
+
+// sweepDelay is the least time between two looks for answers to forget: they are many, and nobody waits for it.
+const sweepDelay = 100 * time.Millisecond
+
+// Table finds the Exchanges of a lane by their Key. It holds at most so many; an answered one makes room for a new one.
+type Table struct {
+	lane       *Lane
+	seed       maphash.Seed
+	buckets    []*Exchange // a power of two, at least as many as max
+	count, max int
+	first      *Exchange // answered longest ago
+	last       *Exchange
+	timer      event.Timer
+}
+
+// NewTable makes a table of at most max Exchanges.
+func NewTable(lane *Lane, max int) *Table {
+	size := 1
+	for size < max {
+		size *= 2
+	}
+	t := &Table{lane: lane, seed: maphash.MakeSeed(), buckets: make([]*Exchange, size), max: max}
+	t.timer.Init((*sweeper)(t))
+	return t
+}
+
+// Len is how many it holds.
+func (t *Table) Len() int { return t.count }
+
+// Find returns the Exchange of k, nil if there is none.
+func (t *Table) Find(k *Key) *Exchange {
+	hash := maphash.Comparable(t.seed, *k)
+	for e := t.buckets[hash&uint64(len(t.buckets)-1)]; e != nil; e = e.chain {
+		if e.hash == hash && e.key == *k {
+			if e.Answered() && !t.lane.loop.Now().Before(e.until) {
+				t.forget(e)
+				return nil
+			}
+			return e
+		}
+	}
+	return nil
+}
+
+// Add puts e in for k, which must not be there. False: the table is full of requests that are not answered.
+func (t *Table) Add(k *Key, e *Exchange, owner Exchanger) bool {
+	if e.table != nil {
+		panic("transport: Add of an exchange that is under way")
+	}
+	if t.count >= t.max {
+		if t.first == nil {
+			return false
+		}
+		t.forget(t.first)
+	}
+	e.key, e.hash, e.owner, e.table = *k, maphash.Comparable(t.seed, *k), owner, t
+	e.until = time.Time{}
+	at := &t.buckets[e.hash&uint64(len(t.buckets)-1)]
+	e.chain, *at = *at, e
+	t.count++
+	return true
+}
+
+// Keep keeps a copy of the answer for duplicates that come within delay; with none the Exchange is idle at once, without a call of
+// Forget, and Keep returns false.
+func (t *Table) Keep(e *Exchange, answer []byte, delay time.Duration) bool {
+	if delay <= 0 {
+		t.Remove(e)
+		return false
+	}
+	memory, err := t.lane.ctx.Alloc(len(answer))
+	if err != nil {
+		t.Remove(e)
+		return false
+	}
+	copy(memory.Bytes(), answer)
+	e.answer = memory
+	e.until = t.lane.loop.Now().Add(delay)
+	e.prev, e.next = t.last, nil
+	if t.last != nil {
+		t.last.next = e
+	} else {
+		t.first = e
+	}
+	t.last = e
+	if t.timer.When().IsZero() {
+		t.timer.Set(t.lane.loop, e.until)
+	}
+	return true
+}
+
+// Remove makes e idle; Forget is not called.
+func (t *Table) Remove(e *Exchange) {
+	if e.table == nil {
+		return
+	}
+	at := &t.buckets[e.hash&uint64(len(t.buckets)-1)]
+	for *at != e {
+		at = &(*at).chain
+	}
+	*at = e.chain
+	t.count--
+	if e.Answered() {
+		if e.prev != nil {
+			e.prev.next = e.next
+		} else {
+			t.first = e.next
+		}
+		if e.next != nil {
+			e.next.prev = e.prev
+		} else {
+			t.last = e.prev
+		}
+	}
+	e.answer.Free()
+	e.chain, e.prev, e.next, e.table, e.answer, e.until = nil, nil, nil, nil, talloc.Buffer{}, time.Time{}
+}
+
+func (t *Table) forget(e *Exchange) {
+	owner := e.owner
+	t.Remove(e)
+	owner.Forget(e)
+}
+
+// sweeper is the Table as its timer sees it.
+type sweeper Table
+
+func (s *sweeper) Describe() string { return "answers kept for duplicates" }
+
+// Expire forgets the answers whose time is over.
+func (s *sweeper) Expire(now time.Time) {
+	t := (*Table)(s)
+	for t.first != nil && !now.Before(t.first.until) {
+		t.forget(t.first)
+	}
+	if t.first != nil {
+		t.timer.Set(t.lane.loop, later(t.first.until, now.Add(sweepDelay)))
+	}
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+// Close forgets all.
+func (t *Table) Close() {
+	t.timer.Stop()
+	for t.first != nil {
+		t.forget(t.first)
+	}
+}

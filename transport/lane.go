@@ -1,0 +1,206 @@
+package transport
+
+import (
+	"fmt"
+
+	"github.com/frio-io/frio"
+	"github.com/frio-io/frio/event"
+	"github.com/frio-io/frio/queue"
+	"github.com/frio-io/frio/talloc"
+	"github.com/frio-io/frio/thread"
+)
+
+const (
+	// batchMax is how many datagrams are moved in a call, and reserveMax what a batch may take of the ring: a quarter.
+	batchMax   = 64
+	reserveMax = queue.RingBytes / 4
+	// turnReads and turnBatches bound what one callback reads, so that one busy connection does not hold up the others of its
+	// thread.
+	turnReads   = 8
+	turnBatches = 4
+	// arenaBytes is what the datagrams of a turn may take before they are sent: 64 of the largest RADIUS packets.
+	arenaBytes = 256 << 10
+)
+
+// Lane is what the connections of one thread share: the ring that they read into, and what is to be sent at the end of the turn.
+type Lane struct {
+	loop   *event.Loop
+	thread *thread.Thread // nil of one that was given a loop
+	ctx    *talloc.Context
+	set    *queue.Set[header]
+	index  int
+
+	conns *Conn // the newest of those that live here
+	in    [batchMax]frio.Packet
+	out   [batchMax]frio.Packet
+	task  event.Task
+	dirty []*Conn // with something to send
+	posts []post  // datagrams to be sent
+	arena []byte  // their data
+	used  int     // of arena
+	// flushing: no user is called, what there is to tell is told later.
+	flushing bool
+}
+
+// post is a datagram to be sent, in the list of its Conn.
+type post struct {
+	packet frio.Packet
+	next   int32 // -1: none
+}
+
+// NewLane makes the lane of a loop, whose memory belongs to ctx. index is its number among its like, for Peer.
+func NewLane(loop *event.Loop, ctx *talloc.Context, index int) (*Lane, error) {
+	l := &Lane{loop: loop, ctx: ctx, index: index}
+	set, err := queue.NewSet[header](ctx, queue.Headers, queue.RingBytes)
+	if err != nil {
+		return nil, fmt.Errorf("transport: memory of messages: %w", err)
+	}
+	l.set = set
+	l.task.Init((*flusher)(l))
+	return l, nil
+}
+
+// Loop returns the loop. Thread: any.
+func (l *Lane) Loop() *event.Loop { return l.loop }
+
+// Thread returns the thread, nil of a lane that was given a loop. Thread: any.
+func (l *Lane) Thread() *thread.Thread { return l.thread }
+
+// Context owns what lives as long as the lane.
+func (l *Lane) Context() *talloc.Context { return l.ctx }
+
+// Index is the lane's number, from 0. Thread: any.
+func (l *Lane) Index() int { return l.index }
+
+// Lanes are those of a pool's network threads. They do not change. Thread: any.
+type Lanes []*Lane
+
+// NewLanes makes a lane for each network thread of a pool that has not been started.
+func NewLanes(pool *thread.Pool) (Lanes, error) {
+	var list Lanes
+	for i, t := range pool.Threads() {
+		l, err := NewLane(t.Loop(), t.Root(), i)
+		if err != nil {
+			return nil, err
+		}
+		l.thread = t
+		list = append(list, l)
+	}
+	return list, nil
+}
+
+// Of returns the lane of a thread. A thread of another pool panics.
+func (s Lanes) Of(t *thread.Thread) *Lane {
+	for _, l := range s {
+		if l.thread == t {
+			return l
+		}
+	}
+	panic("transport: " + t.Name() + " is of another pool")
+}
+
+// flusher is the lane as its task sees it.
+type flusher Lane
+
+func (f *flusher) RunTask()         { (*Lane)(f).Flush() }
+func (f *flusher) Describe() string { return "what a lane has to send" }
+
+// soil has c flushed at the end of the turn.
+func (l *Lane) soil(c *Conn) {
+	if c.dirty {
+		return
+	}
+	c.dirty = true
+	l.dirty = append(l.dirty, c)
+	l.loop.Defer(&l.task)
+}
+
+// Flush sends what waits to be sent now, not at the end of the turn.
+func (l *Lane) Flush() {
+	if l.flushing {
+		return
+	}
+	l.flushing = true
+	for i := 0; i < len(l.dirty); i++ {
+		c := l.dirty[i]
+		l.dirty[i] = nil
+		if c == nil || !c.dirty {
+			continue // closed meanwhile
+		}
+		c.dirty = false
+		if c.datagram {
+			c.flushPosts()
+		} else {
+			c.flush()
+		}
+	}
+	l.dirty, l.posts, l.used = l.dirty[:0], l.posts[:0], 0
+	l.flushing = false
+}
+
+// room returns n bytes of the arena; what is in it is sent first if they do not fit. The bytes are the caller's only after take.
+func (l *Lane) room(n int) []byte {
+	if l.arena == nil {
+		l.arena = make([]byte, arenaBytes)
+	}
+	if len(l.arena)-l.used < n {
+		l.Flush()
+	}
+	end := min(l.used+n, len(l.arena))
+	return l.arena[l.used:l.used:end]
+}
+
+// flushPosts sends the datagrams of c, those of one batch in a call. One that there is no room for is dropped and counted.
+func (c *Conn) flushPosts() {
+	l, at := c.lane, c.first
+	c.first, c.last = -1, -1
+	for at >= 0 && !c.over && c.failed == nil {
+		count := 0
+		for ; at >= 0 && count < batchMax; at = l.posts[at].next {
+			l.out[count] = l.posts[at].packet
+			count++
+		}
+		c.sendBatch(l.out[:count])
+	}
+}
+
+func (c *Conn) sendBatch(batch []frio.Packet) {
+	for len(batch) > 0 {
+		count, err := c.sendSome(batch)
+		if count > 0 {
+			for i := range batch[:count] {
+				c.stats.Out++
+				c.stats.BytesOut += uint64(len(batch[i].Data))
+			}
+			batch = batch[count:]
+			continue
+		}
+		switch one, ok := err.(*frio.PacketError); {
+		case err == frio.ErrAgain:
+			c.stats.Dropped += uint64(len(batch))
+			c.fault(ErrNoRoom)
+			return
+		case ok:
+			c.fault(one)
+			batch = batch[1:]
+		default:
+			c.fail(err)
+			return
+		}
+	}
+}
+
+// sendSome is WritePackets, also of an IO that takes one datagram at a time.
+func (c *Conn) sendSome(batch []frio.Packet) (int, error) {
+	if c.packets != nil {
+		return c.packets.WritePackets(batch)
+	}
+	data := batch[0].Data
+	if len(data) == 0 {
+		return 0, errEmpty // Write has no word for an empty datagram
+	}
+	if _, err := c.io.Write(data); err != nil {
+		return 0, err
+	}
+	return 1, nil
+}

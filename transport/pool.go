@@ -1,0 +1,315 @@
+package transport
+
+import (
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"sync/atomic"
+	"time"
+
+	"github.com/frio-io/frio"
+	"github.com/frio-io/frio/event"
+)
+
+// Pool is the connections of one lane to one Peer.
+type Pool struct {
+	peer  *Peer
+	lane  *Lane
+	links []*link // oldest first
+	first *Call   // those that wait for a connection
+	last  *Call
+	waits int
+
+	opening int          // of links: on their way
+	count   atomic.Int64 // of links, for other threads
+	busy    atomic.Int64 // Calls, for other threads
+	need    time.Time    // since when all connections have been busy; zero: they are not
+	pause   time.Duration
+	next    time.Time // no connection is opened before
+	failure error     // of the last
+	timer   event.Timer
+	used    bool
+	closing bool
+
+	// OnDrain is called once when the program stops; Drain is then the owner's to call, when nothing more will come. nil: at once.
+	OnDrain  func()
+	draining bool
+}
+
+func newPool(peer *Peer, lane *Lane) *Pool {
+	p := &Pool{peer: peer, lane: lane}
+	p.timer.Init((*upkeep)(p))
+	return p
+}
+
+// Peer returns whose connections they are.
+func (p *Pool) Peer() *Peer { return p.peer }
+
+func (p *Pool) random() float64 { return rand.Float64() }
+
+// Start has owner's request sent, now or when a connection is up. Errors: ErrBusy, ErrNoConnection, ErrDown, or that of Encode; then
+// nothing has begun. c must be idle.
+func (p *Pool) Start(c *Call, owner Caller) error {
+	if c.pool != nil {
+		panic("transport: Start of a call that is under way: " + c.owner.Describe())
+	}
+	if !p.peer.outstanding.Take(1) {
+		return ErrBusy
+	}
+	c.pool, c.owner = p, owner
+	p.busy.Add(1)
+	err := p.begin(c)
+	if err != nil && c.pool != nil {
+		c.over()
+	}
+	return err
+}
+
+func (p *Pool) begin(c *Call) error {
+	if !p.used {
+		p.used = true
+		for range p.peer.limits.Start - 1 {
+			_ = p.open() // the request's own attempt tells what is the matter
+		}
+	}
+	if p.first == nil {
+		if l := p.pick(); l != nil {
+			return l.send(c)
+		}
+	}
+	err := p.more()
+	if p.first == nil {
+		if l := p.pick(); l != nil { // datagrams: a socket is up at once
+			return l.send(c)
+		}
+	}
+	if err != nil && (len(p.links) == 0 || p.allRetire()) {
+		return err
+	}
+	if p.waits >= waitingMax {
+		return ErrBusy
+	}
+	p.wait(c)
+	return nil
+}
+
+// pick returns the oldest connection that takes one more request, nil if none does: so that those that are not needed become idle.
+func (p *Pool) pick() *link {
+	for _, l := range p.links {
+		if l.takes() {
+			p.need = time.Time{}
+			return l
+		}
+	}
+	return nil
+}
+
+func (p *Pool) allRetire() bool {
+	for _, l := range p.links {
+		if !l.retires {
+			return false
+		}
+	}
+	return true
+}
+
+// more opens a connection because all are busy, if that is due.
+func (p *Pool) more() error {
+	now := p.lane.loop.Now()
+	if delay := p.peer.limits.OpenDelay; delay > 0 && !p.allRetire() {
+		if p.need.IsZero() {
+			p.need = now
+		}
+		if now.Sub(p.need) < delay {
+			return nil
+		}
+	}
+	if p.opening >= p.peer.limits.Connecting {
+		return nil // it waits for one of those
+	}
+	return p.open()
+}
+
+// open opens a connection.
+func (p *Pool) open() error {
+	now := p.lane.loop.Now()
+	switch {
+	case p.closing:
+		return ErrDown
+	case now.Before(p.next):
+		return p.down()
+	case !p.peer.conns.Take(1):
+		return ErrNoConnection
+	}
+	l := &link{pool: p, calls: make([]*Call, p.peer.proto.IDs), last: now}
+	p.links = append(p.links, l)
+	p.opening++
+	p.count.Store(int64(len(p.links)))
+	p.peer.Counts.Opened.Add(1)
+	if err := l.dial(); err != nil {
+		l.end(err)
+		return p.down()
+	}
+	if p.timer.When().IsZero() {
+		p.timer.Set(p.lane.loop, now.Add(upkeepInterval))
+	}
+	return nil
+}
+
+// down is ErrDown with the reason.
+func (p *Pool) down() error {
+	if p.failure != nil {
+		return fmt.Errorf("%w: %w", ErrDown, p.failure)
+	}
+	return ErrDown
+}
+
+// wait puts c at the end of those that wait for a connection.
+func (p *Pool) wait(c *Call) {
+	c.waiting, c.prev, c.next = true, p.last, nil
+	if p.last != nil {
+		p.last.next = c
+	} else {
+		p.first = c
+	}
+	p.last = c
+	p.waits++
+}
+
+func (p *Pool) unwait(c *Call) {
+	if c.prev != nil {
+		c.prev.next = c.next
+	} else {
+		p.first = c.next
+	}
+	if c.next != nil {
+		c.next.prev = c.prev
+	} else {
+		p.last = c.prev
+	}
+	c.waiting, c.prev, c.next = false, nil, nil
+	p.waits--
+}
+
+// serve gives what waits to connections that take it.
+func (p *Pool) serve() {
+	for p.first != nil {
+		l := p.pick()
+		if l == nil {
+			return
+		}
+		c := p.first
+		p.unwait(c)
+		if err := l.send(c); err != nil && c.pool != nil {
+			c.lost(err)
+		}
+	}
+}
+
+// gone takes a connection out. Calls are those that were under way on it; why tells what to say to those that wait.
+func (p *Pool) gone(l *link, err error) {
+	for i, one := range p.links {
+		if one == l {
+			p.links = append(p.links[:i], p.links[i+1:]...)
+			break
+		}
+	}
+	if !l.up {
+		p.opening--
+	}
+	p.count.Store(int64(len(p.links)))
+	p.peer.conns.Give(1)
+	if err != nil {
+		p.peer.Counts.Failed.Add(1)
+		p.failure = err
+		p.pause = min(max(2*p.pause, backoffMin), backoffMax)
+		p.next = p.lane.loop.Now().Add(p.pause - time.Duration(p.random()*float64(p.pause)/4))
+	}
+}
+
+// abandon tells those that wait that no connection comes.
+func (p *Pool) abandon(err error) {
+	if p.opening > 0 || !p.allRetire() {
+		return
+	}
+	for list := p.first; list != nil && p.first != nil; list = p.first {
+		list.lost(err)
+	}
+}
+
+// proven is called when an answer was seen: only then a connection counts as good.
+func (p *Pool) proven() {
+	p.pause, p.next, p.failure = 0, time.Time{}, nil
+}
+
+// upkeep is the Pool as its timer sees it.
+type upkeep Pool
+
+func (u *upkeep) Describe() string { return "connections to " + u.peer.name }
+
+func (u *upkeep) Expire(now time.Time) {
+	p := (*Pool)(u)
+	limits := &p.peer.limits
+	keep := len(p.links)
+	for _, l := range append([]*link(nil), p.links...) {
+		idle := now.Sub(l.last)
+		switch {
+		case l.count > 0 || !l.up:
+		case l.retires,
+			keep > limits.Min && limits.IdleTimeout > 0 && idle >= limits.IdleTimeout,
+			keep > max(1, limits.Min) && idle >= limits.CloseDelay:
+			keep--
+			l.close()
+			continue
+		}
+		if limits.Lifetime > 0 && now.Sub(l.since) >= limits.Lifetime {
+			l.retire()
+		}
+	}
+	if p.first != nil && !p.closing {
+		if err := p.more(); err != nil {
+			p.abandon(err)
+		}
+		p.serve()
+	}
+	if len(p.links) > 0 || p.first != nil {
+		p.timer.Set(p.lane.loop, now.Add(upkeepInterval))
+	}
+}
+
+// Drain closes the connections as they become idle, and opens none any more.
+func (p *Pool) Drain() {
+	p.closing = true
+	for _, l := range append([]*link(nil), p.links...) {
+		l.retire()
+	}
+}
+
+// Close closes all connections; what is under way on them is lost (net.ErrClosed).
+func (p *Pool) Close(err error) {
+	p.closing = true
+	for _, l := range append([]*link(nil), p.links...) {
+		l.end(err)
+	}
+	p.abandon(err)
+	p.timer.Stop()
+}
+
+// Up is how many connections are open.
+func (p *Pool) Up() int { return len(p.links) - p.opening }
+
+// Debug writes everything about the connections.
+func (p *Pool) Debug(w io.Writer) {
+	fmt.Fprintf(w, "%s: %d connections, %d on their way, %d requests under way, %d waiting\n", p.lane.loop.Context().Name(),
+		len(p.links), p.opening, p.busy.Load(), p.waits)
+	in := frio.Indent(w)
+	if p.failure != nil {
+		fmt.Fprintf(in, "last failure: %v\n", p.failure)
+	}
+	for _, l := range p.links {
+		fmt.Fprintf(in, "%d under way, %d carried\n", l.count, l.uses)
+		if l.conn != nil && l.conn.io != nil {
+			l.conn.Debug(frio.Indent(in))
+		}
+	}
+}

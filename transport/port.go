@@ -1,0 +1,368 @@
+package transport
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"time"
+
+	"github.com/frio-io/frio"
+	"github.com/frio-io/frio/event"
+	"github.com/frio-io/frio/talloc"
+	"github.com/frio-io/frio/thread"
+)
+
+const (
+	// turnAccepts is how many peers one turn takes, so that those that are there go on being served.
+	turnAccepts = 64
+	// restDelay is how long a port is left alone after an error that nothing is known about: it neither spins nor ends.
+	restDelay = time.Second
+)
+
+// Service is what a Port serves.
+type Service interface {
+	// Serve is told of each peer's connection, on its thread, before anything else, and returns its user. A listening socket that has no
+	// connections, as of UDP, is one itself. The configuration's zero values are the defaults.
+	Serve(c *Conn) (User, Config)
+	// Fault tells that nobody could be accepted for a while. Thread: the Port's.
+	Fault(p *Port, err error)
+	// Gone says that a connection was closed. Thread: the connection's.
+	Gone(c *Conn)
+}
+
+// Port is a listening IO, or one shard of it, on a lane.
+//
+//	made -Join-> accepting <-> resting
+//	accepting, resting -Refuse-> refusing -> closed
+type Port struct {
+	lanes   Lanes
+	lane    *Lane
+	io      frio.IO
+	ctx     *talloc.Context
+	service Service
+	member  *thread.Member
+	near    *Conn // of a socket without connections: itself
+	spare   *Conn // whose context the next Accept uses
+	timer   event.Timer
+	refuses bool
+	over    bool
+}
+
+// NewPort makes a Port of a listening IO that is open, and of which ctx owns what it accepts and the Port's own. lanes are those that what is
+// accepted may go to: nil of a lane that was given a loop.
+func NewPort(lanes Lanes, one frio.IO, ctx *talloc.Context, service Service) *Port {
+	p := &Port{lanes: lanes, io: one, ctx: ctx, service: service}
+	p.timer.Init((*portTimer)(p))
+	return p
+}
+
+// Join has the port served on a lane, which has its context. Thread: the lane's.
+func (p *Port) Join(lane *Lane) error {
+	if lane.thread == nil {
+		p.lane = lane
+		return p.serve()
+	}
+	var err error
+	p.member, err = lane.thread.Add(p.io, p.ctx, nil, p)
+	return err
+}
+
+// IO returns the listening IO.
+func (p *Port) IO() frio.IO { return p.io }
+
+// Lane returns where it is served.
+func (p *Port) Lane() *Lane { return p.lane }
+
+// Context owns what it accepts.
+func (p *Port) Context() *talloc.Context { return p.ctx }
+
+// Near is the Conn of a socket without connections, nil of others and before the first datagram came.
+func (p *Port) Near() *Conn { return p.near }
+
+// serve has accept called while there is somebody to accept.
+func (p *Port) serve() error {
+	if err := p.io.Event(p.lane.loop, p.accept, nil); err != nil {
+		return fmt.Errorf("serve %s: %w", p.io.Describe(), err)
+	}
+	return nil
+}
+
+// accept takes the peers that wait.
+func (p *Port) accept() {
+	for range turnAccepts {
+		c, err := p.fresh()
+		if err != nil {
+			p.rest(err)
+			return
+		}
+		child, err := p.io.Accept(&c.ctx)
+		switch {
+		case err == nil:
+			p.spare = nil
+			p.welcome(c, child)
+		case err == frio.ErrAgain:
+			return
+		case errors.Is(err, errors.ErrUnsupported):
+			p.alone()
+			return
+		default:
+			p.rest(err)
+			return
+		}
+		if p.over {
+			return
+		}
+	}
+}
+
+// fresh returns the Conn that the next peer gets.
+func (p *Port) fresh() (*Conn, error) {
+	if p.spare == nil {
+		c, err := newConn(p.lane, p.ctx, "connection")
+		if err != nil {
+			return nil, err
+		}
+		p.spare = c
+	}
+	return p.spare, nil
+}
+
+// welcome gives an accepted IO to its Conn, which lives here or where the pool places it.
+func (p *Port) welcome(c *Conn, child frio.IO) {
+	c.port, c.io, c.lanes = p, child, p.lanes
+	if p.member == nil {
+		c.arrive(p.lane)
+		return
+	}
+	if _, err := p.lane.thread.Add(child, &c.ctx, p.member, c); err != nil {
+		_ = child.Close() // the pool stops; nothing was written
+		c.ctx.Free()
+	}
+}
+
+// alone makes the socket its own only connection: it tells its datagrams' senders apart by nothing.
+func (p *Port) alone() {
+	c := p.spare
+	p.spare = nil
+	c.port, c.io, p.near = p, p.io, c
+	c.arrive(p.lane)
+	if a, ok := p.io.(frio.Addresser); !ok || !a.LocalAddr().IsValid() {
+		// Its peers have no addresses that a Packet holds (unix): only Write knows whom to answer, one at a time.
+		c.packets = nil
+	}
+	c.readable()
+}
+
+// rest leaves the port alone for a while. A listener does not end because of an error.
+func (p *Port) rest(err error) {
+	if errors.Is(err, net.ErrClosed) || p.over {
+		return
+	}
+	p.service.Fault(p, err)
+	if p.io.Event(p.lane.loop, nil, nil) == nil {
+		p.timer.Set(p.lane.loop, p.lane.loop.Now().Add(restDelay))
+	}
+}
+
+// portTimer is the port as its timer sees it.
+type portTimer Port
+
+func (t *portTimer) Expire(time.Time) {
+	p := (*Port)(t)
+	if p.near != nil || p.refuses || p.over {
+		return
+	}
+	if err := p.serve(); err != nil {
+		p.rest(err)
+	}
+}
+
+func (t *portTimer) Describe() string { return t.io.Describe() }
+
+// Refuse has the port take nobody any more; a socket without connections reads nothing any more, and still answers.
+func (p *Port) Refuse() {
+	if p.refuses || p.over {
+		return
+	}
+	p.refuses = true
+	p.timer.Stop()
+	if p.near != nil {
+		p.near.readable() // what has come is answered
+		p.near.Pause()
+		p.near.user.Drain(p.near)
+		return
+	}
+	if err := p.io.Event(p.lane.loop, nil, nil); err != nil {
+		p.service.Fault(p, err)
+	}
+}
+
+// Close ends the port. Its context is not freed.
+func (p *Port) Close() error {
+	if p.over {
+		return nil
+	}
+	p.over = true
+	p.timer.Stop()
+	if p.near != nil {
+		return p.near.Close()
+	}
+	return p.io.Close()
+}
+
+// Attach has the port served by the thread that it lives on.
+func (p *Port) Attach(m *thread.Member) {
+	p.member, p.lane = m, p.lanes.Of(m.Thread())
+	if p.near != nil {
+		p.near.arrive(p.lane)
+		return
+	}
+	if err := p.serve(); err != nil {
+		p.rest(err)
+	}
+}
+
+// Detach stops what runs on the thread that the port leaves.
+func (p *Port) Detach(*thread.Member) {
+	p.timer.Stop()
+	if p.near != nil {
+		p.near.leave()
+	}
+}
+
+// End closes the port; for thread.ErrStopping it only takes nobody any more, so that what is under way can end.
+func (p *Port) End(m *thread.Member, reason error) {
+	if reason == thread.ErrStopping {
+		p.Refuse()
+		return
+	}
+	if err := p.Close(); err != nil {
+		p.service.Fault(p, err)
+	}
+	p.ctx.Free()
+}
+
+// arrive begins the Conn, or goes on with it on another thread.
+func (c *Conn) arrive(lane *Lane) {
+	c.lane = lane
+	lane.add(c)
+	if c.begun {
+		c.attached = false
+		if m, ok := c.user.(Mover); ok {
+			m.Arrive(c)
+		}
+		if due := c.due(); !due.IsZero() {
+			c.timer.Set(lane.loop, due)
+		}
+		if c.failed != nil || c.remaining || c.faulted != nil {
+			lane.loop.Defer(&c.notice)
+		}
+		c.settle()
+		return
+	}
+	c.begun = true
+	c.begin(c.io)
+	if c.port == nil {
+		c.settle()
+		c.connect()
+		return
+	}
+	var cfg Config
+	c.user, cfg = c.port.service.Serve(c)
+	c.cfg = cfg.withDefaults()
+	c.proceed()
+}
+
+// leave takes the Conn off its thread.
+func (c *Conn) leave() {
+	if !c.begun {
+		return
+	}
+	if c.dirty {
+		c.lane.Flush()
+	}
+	if m, ok := c.user.(Mover); ok {
+		m.Leave(c)
+	}
+	if c.over {
+		return
+	}
+	c.notice.Cancel()
+	c.timer.Stop()
+	c.lane.remove(c)
+	c.lane = nil
+}
+
+// Attach, Detach and End make a Conn the user of its Member.
+func (c *Conn) Attach(m *thread.Member) {
+	c.member = m
+	c.arrive(c.lanes.Of(m.Thread()))
+}
+
+// Detach takes it off its thread.
+func (c *Conn) Detach(*thread.Member) { c.leave() }
+
+// End ends it: in order and soon, for thread.ErrStopping.
+func (c *Conn) End(m *thread.Member, reason error) {
+	switch {
+	case c.over:
+	case !c.begun || c.lane == nil:
+		// It was on its way when the pool stopped: its user has not been told of it, or is nowhere.
+		c.over = true
+		_ = c.io.Close() // the pool says what it cut
+		if c.begun && c.port != nil {
+			c.port.service.Gone(c)
+		}
+		c.ctx.Free()
+	case reason == thread.ErrStopping:
+		c.user.Drain(c)
+	default:
+		c.end(reason)
+		if !c.over {
+			_ = c.Close() // the pool says what it cut
+		}
+	}
+}
+
+// add and remove keep the list of those that live on the lane.
+func (l *Lane) add(c *Conn) {
+	c.prev, c.next = nil, l.conns
+	if c.next != nil {
+		c.next.prev = c
+	}
+	l.conns = c
+}
+
+func (l *Lane) remove(c *Conn) {
+	if c.prev != nil {
+		c.prev.next = c.next
+	} else if l.conns == c {
+		l.conns = c.next
+	}
+	if c.next != nil {
+		c.next.prev = c.prev
+	}
+	c.next, c.prev = nil, nil
+}
+
+// Each calls f for the connections that live here; f may close the one it is called for.
+func (l *Lane) Each(f func(c *Conn)) {
+	for c := l.conns; c != nil; {
+		next := c.next
+		f(c)
+		c = next
+	}
+}
+
+// From is where a message came from: of a connection its peer.
+func (m *Message) From(c *Conn) netip.AddrPort {
+	if m.Remote.IsValid() {
+		return m.Remote
+	}
+	return c.RemoteAddr()
+}
+
+// Debug writes everything about the port.
+func (p *Port) Debug(w io.Writer) { p.io.Debug(w) }
