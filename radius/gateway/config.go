@@ -3,6 +3,7 @@ package gateway
 import (
 	"net/netip"
 	"regexp"
+	"sync/atomic"
 	"time"
 
 	"github.com/frio-io/frio"
@@ -64,6 +65,8 @@ type Client struct {
 	RequireMessageAuthenticator Demand // auto: from the first packet that has one on, it is required
 	LimitProxyState             Demand // auto: Access-Requests with Proxy-State and without Message-Authenticator are refused once one with it was seen
 
+	VisCountry, VisInst string // fticks_viscountry, fticks_visinst: in its lines of F-Ticks; no country: it has none
+
 	In, Out *radius.Rewrite // rewrite_in, rewrite_out
 	AddTTL  uint8           // add_ttl: 0 none
 
@@ -74,6 +77,8 @@ type Client struct {
 	// ResponseWindow is response_window: at most so long is waited for a home server's reply to this client; 0: as the home server says.
 	ResponseWindow time.Duration
 	Dedup          time.Duration // cleanup_delay, default 5 s: how long replies are kept for duplicates
+
+	state *ClientState // what is known of it, from Gateway.Load on
 }
 
 // NASNames tell which NAS a client is (RFC 5176, Section 3).
@@ -145,6 +150,8 @@ type Home struct {
 	AddTTL  uint8           // add_ttl: 0 none
 	// LoopPrevention is loop_prevention: requests of a client of this name do not go here; auto: as the server says.
 	LoopPrevention Demand
+
+	state *homeState // what is known of it, from Gateway.Load on
 }
 
 // Retransmit are the times of RFC 5080, Section 2.2.1: irt, mrt, mrc, mrd.
@@ -175,6 +182,9 @@ type HomePool struct {
 	Key          string  // key of keyed-balance: an attribute's name; default Calling-Station-Id, and State where that is missing
 	Fallback     Fallback
 	FallbackHome *Home // fallback = NAME: asked when no other lives
+
+	key  radius.ID   // of Key, from Gateway.Load on
+	down atomic.Bool // none lives, and that was said
 }
 
 // Fallback is what a client gets when no home server of a pool lives.

@@ -1,0 +1,146 @@
+package gateway
+
+import (
+	"crypto/rand"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+
+	"github.com/frio-io/frio/radius"
+	"github.com/frio-io/frio/radius/dict"
+	"github.com/frio-io/frio/transport"
+)
+
+const (
+	// exchangesMax is how many requests of one thread are under way or answered and kept: at 10,000 a second and 5 s of keeping, 50,000.
+	exchangesMax = 64 << 10
+	// instanceBytes is how much of our Proxy-State tells this instance; the rest tells nothing.
+	instanceBytes = 8
+)
+
+// Options of a Gateway; the zero value is the default of each.
+type Options struct {
+	Logger   *slog.Logger // default: silence
+	Requests bool         // a line for each request that was answered, or was not
+	Trace    bool         // the text of each packet, at level Debug
+	UserName UserNames    // how much of a user's name a line shows
+	FTicks   *FTicks      // nil: none
+}
+
+// Gateway relays requests from clients to home servers. Thread: any, where nothing else is said.
+type Gateway struct {
+	opt      Options
+	instance [instanceBytes]byte // RFC 2865, Section 5.33: what tells our Proxy-State from others
+	lanes    []*lane
+	current  atomic.Pointer[snapshot]
+	serial   atomic.Uint64
+	ids      atomic.Uint64 // of requests, for the log
+
+	Refused RefusedCounts // datagrams of unknown clients
+
+	mu      sync.Mutex
+	homes   map[string]*homeState // guarded by mu
+	clients map[string]*ClientState
+	lines   lines // of home servers
+}
+
+// snapshot is one configuration, as all threads see it until the next.
+type snapshot struct {
+	*Config
+	serial uint64
+	nas    map[any]*Client // by netip.Addr, or by the string of NAS-Identifier: those that have a coa_server
+}
+
+func newSnapshot(cfg *Config, serial uint64) *snapshot {
+	s := &snapshot{Config: cfg, serial: serial, nas: map[any]*Client{}}
+	for _, list := range cfg.Clients {
+		for _, c := range list.All {
+			if c.CoAPool == nil {
+				continue
+			}
+			for _, a := range c.NAS.Addrs {
+				s.nas[a] = c
+			}
+			if c.NAS.Identifier != "" {
+				s.nas[c.NAS.Identifier] = c
+			}
+		}
+	}
+	return s
+}
+
+// New makes a gateway that runs on lanes, with the first configuration.
+func New(lanes transport.Lanes, cfg *Config, opt Options) (*Gateway, error) {
+	if opt.Logger == nil {
+		opt.Logger = slog.New(slog.DiscardHandler)
+	}
+	g := &Gateway{opt: opt, homes: map[string]*homeState{}, clients: map[string]*ClientState{}}
+	if _, err := rand.Read(g.instance[:]); err != nil {
+		return nil, err
+	}
+	for _, l := range lanes {
+		g.lanes = append(g.lanes, newLane(g, l))
+	}
+	g.Load(cfg)
+	return g, nil
+}
+
+// Load makes cfg the configuration of all requests that come from then on. Home servers and clients that are the same as before keep
+// what is known of them; connections to those that are gone end when nothing is under way on them.
+func (g *Gateway) Load(cfg *Config) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	homes := map[string]*homeState{}
+	for i, h := range cfg.Homes {
+		state := g.homes[h.Name]
+		if state == nil || state.cfg.Text != h.Text {
+			state = newHomeState(g, h, g.lanes[i%len(g.lanes)])
+		}
+		h.state = state
+		homes[h.Name] = state
+	}
+	for _, p := range cfg.Pools {
+		p.key = radius.ID{Type: uint8(radius.CallingStationID)}
+		if attr, ok := dict.Lookup(p.Key); ok {
+			p.key = attr.ID
+		}
+	}
+	clients := map[string]*ClientState{}
+	for _, list := range cfg.Clients {
+		for _, c := range list.All {
+			key := c.At.String() + " " + c.Name
+			state := g.clients[key]
+			if state == nil {
+				state = new(ClientState)
+			}
+			c.state = state
+			clients[key] = state
+		}
+	}
+	old := g.homes
+	g.homes, g.clients = homes, clients
+	g.current.Store(newSnapshot(cfg, g.serial.Add(1)))
+	for name, state := range old {
+		if homes[name] != state {
+			state.retire()
+		}
+	}
+}
+
+// Config returns the configuration that new requests meet.
+func (g *Gateway) Config() *Config { return g.current.Load().Config }
+
+// laneOf returns what the gateway has on a lane.
+func (g *Gateway) laneOf(l *transport.Lane) *lane { return g.lanes[l.Index()] }
+
+// Drain has the connections to home servers end when nothing is under way. It is called by each lane as it stops.
+func (g *Gateway) drain(l *lane) {
+	l.stopping = true
+	l.drained()
+}
+
+// RefusedCounts are requests that belong to no client, by reason. Thread: any.
+type RefusedCounts struct {
+	UnknownClient atomic.Uint64
+	Reasons       [radius.ReasonCount]atomic.Uint64
+}

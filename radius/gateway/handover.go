@@ -1,0 +1,184 @@
+package gateway
+
+import (
+	"errors"
+	"time"
+
+	"github.com/frio-io/frio/event"
+	"github.com/frio-io/frio/radius"
+	"github.com/frio-io/frio/talloc"
+	"github.com/frio-io/frio/transport"
+)
+
+// handedOver is a call that another thread makes, because that has a connection to the home server and this one may have none. What is above the
+// line does not change; what is below belongs to the thread that makes it.
+type handedOver struct {
+	from, to   *lane
+	request    *request // of from, together with its generation
+	generation uint32
+	call       int // of the request
+	peer       *transport.Peer
+	home       *homeState
+	client     *Client
+	cfg        *ListenConfig
+	userName   []byte
+	code       radius.Code
+	id         uint8
+	vector     [16]byte
+	window     time.Duration
+
+	// to's:
+	inner  transport.Call
+	packet radius.Packet
+	memory talloc.Buffer
+	sent   [16]byte
+	sentAt time.Time
+	timer  event.Timer
+	over   bool
+}
+
+// errElsewhere is why a call ends that no other thread could take.
+var errElsewhere = errors.New("no thread has a connection to the home server")
+
+// handOver gives the call to a thread that has a connection to peer; false if there is none, or it has no room for more work.
+func (c *call) handOver(peer *transport.Peer) bool {
+	r := c.request
+	i, ok := peer.Elsewhere(r.lane.lane)
+	if !ok {
+		return false
+	}
+	f := &handedOver{
+		from: r.lane, to: r.lane.gateway.lanes[i], request: r, generation: r.generation, call: r.sent - 1, peer: peer, home: c.home,
+		client: r.client, cfg: r.source.listen.cfg.Load(), code: r.code, id: r.id, vector: r.vector, window: c.home.cfg.ResponseWindow,
+		userName: append([]byte(nil), r.userName...), packet: append(radius.Packet(nil), r.packet...),
+	}
+	if r.userName == nil {
+		f.userName = nil
+	}
+	if f.to.lane.Loop().Post(f.begin) != nil {
+		return false
+	}
+	c.far, c.wire = f, true
+	return true
+}
+
+// begin is called on the thread that makes the call.
+func (f *handedOver) begin() {
+	if f.over {
+		return // cancelled before it began
+	}
+	memory, err := f.to.lane.Context().Alloc(len(f.packet))
+	if err == nil {
+		copy(memory.Bytes(), f.packet)
+		f.memory, f.packet = memory, memory.Bytes()
+		f.timer.Init((*farTimer)(f))
+		f.to.active++
+		err = f.to.pool(f.peer).Start(&f.inner, f)
+	}
+	if err != nil {
+		f.lost(err)
+		return
+	}
+	// The request keeps its own time: this is for one whose word that it is over does not come through.
+	loop := f.to.lane.Loop()
+	f.timer.Set(loop, loop.Now().Add(2*f.window+time.Second))
+}
+
+// Describe names the call in panics.
+func (f *handedOver) Describe() string {
+	return "request handed over to home_server " + f.home.cfg.Name
+}
+
+// farTimer is the call as its timer sees it.
+type farTimer handedOver
+
+func (t *farTimer) Expire(time.Time) { (*handedOver)(t).end() }
+func (t *farTimer) Describe() string { return (*handedOver)(t).Describe() }
+
+// Encode makes the packet for the home server.
+func (f *handedOver) Encode(_ *transport.Call, dst []byte, id int) ([]byte, error) {
+	msg, err := f.to.encode(&outgoing{packet: f.packet, client: f.client, proto: f.cfg, home: f.home, userName: f.userName}, dst, uint8(id))
+	if err == nil {
+		copy(f.sent[:], msg[len(dst)+4:])
+		f.sentAt = f.to.lane.Loop().Now()
+	}
+	return msg, err
+}
+
+// Answer makes the client's reply and sends it to the thread that has the client.
+func (f *handedOver) Answer(_ *transport.Call, m *transport.Message) bool {
+	p := f.home.accept(f.to, m, f.code, f.sent[:])
+	if p == nil {
+		return false
+	}
+	f.home.answered(m.Time, m.Time.Sub(f.sentAt))
+	msg, err := f.to.decode(p, make([]byte, 0, radius.MaxSize), f.client, f.cfg, f.home, f.id, f.vector[:], f.sent[:])
+	if err != nil {
+		f.lost(err)
+		return true
+	}
+	var state []byte
+	if v, ok := p.Find(radius.State); ok && p.Code() == radius.AccessChallenge {
+		state = append(state, v...)
+	}
+	code := p.Code()
+	f.end()
+	f.back(func(r *request, c *call) {
+		if state != nil {
+			r.lane.sticky.put(state, f.home)
+		}
+		dst, err := r.source.conn.Reserve(len(msg))
+		if err != nil {
+			r.finish(OutcomeFailed)
+			return
+		}
+		r.reply(append(dst, msg...), outcomeOf(code))
+	})
+	return true
+}
+
+// Lost tells the request.
+func (f *handedOver) Lost(_ *transport.Call, err error) { f.lost(err) }
+
+func (f *handedOver) lost(err error) {
+	f.end()
+	f.back(func(r *request, c *call) { c.gone(err) })
+}
+
+// end frees what the call has on its thread.
+func (f *handedOver) end() {
+	if f.over {
+		return
+	}
+	f.over = true
+	f.timer.Stop()
+	f.inner.Cancel()
+	if !f.memory.IsZero() {
+		f.memory.Free()
+		f.to.active--
+		if f.to.stopping {
+			f.to.drained()
+		}
+	}
+}
+
+// back calls do on the request's thread, if the request still waits for this call. A loop that takes nothing has stopped; one that is full
+// leaves the request to its own time.
+func (f *handedOver) back(do func(r *request, c *call)) {
+	_ = f.from.lane.Loop().Post(func() {
+		r := f.request
+		if r.generation != f.generation || r.source == nil || r.Answered() {
+			return
+		}
+		if c := &r.calls[f.call]; c.far == f {
+			c.far = nil
+			do(r, c)
+		}
+	})
+}
+
+// cancel ends the call over there. Thread: the request's, as of sendAgain.
+func (f *handedOver) cancel() { _ = f.to.lane.Loop().Post(f.end) }
+
+// sendAgain passes on a copy that the client sent.
+func (f *handedOver) sendAgain() { _ = f.to.lane.Loop().Post(func() { f.inner.Again() }) }

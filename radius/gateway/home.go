@@ -1,0 +1,430 @@
+package gateway
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/frio-io/frio"
+	"github.com/frio-io/frio/event"
+	"github.com/frio-io/frio/radius"
+	"github.com/frio-io/frio/transport"
+)
+
+// life is what is thought of a home server (RFC 3539, Section 3.4, in FreeRADIUS's words).
+//
+//	         a request was not answered in response_window,
+//	         or nobody is there                               zombie_period without an answer
+//	alive ──────────────────────────────> zombie ──────────────────────────────────────────> dead
+//	  ^                                      │ an answer to a request, or                     │
+//	  └──────────────────────────────────────┴── num_answers_to_alive answers to checks ──────┘
+type life uint32
+
+const (
+	alive life = iota
+	zombie
+	dead
+)
+
+func (l life) String() string { return [...]string{"alive", "zombie", "dead"}[l] }
+
+const (
+	// probePace is how often a home server that does not answer is looked at: so that one that is back is used within 2 s.
+	probePace = time.Second
+	// confirmPace is how soon after an answered check the next follows, of those that num_answers_to_alive asks for.
+	confirmPace = 100 * time.Millisecond
+)
+
+// HomeCounts are what all threads have counted of a home server. Thread: any.
+type HomeCounts struct {
+	Answers  atomic.Uint64 // good ones, of checks too
+	Timeouts atomic.Uint64 // requests that were not answered in response_window
+	Failed   atomic.Uint64 // requests that could not be sent, or whose connection failed
+	Rejected atomic.Uint64 // replies that could not be relayed
+	Bad      [radius.ReasonCount]atomic.Uint64
+	Checks   atomic.Uint64
+	Deaths   atomic.Uint64
+	Latency  Histogram
+}
+
+// homeState is what is known of a home server: published by atomics, decided by the one thread that owns it.
+type homeState struct {
+	gateway *Gateway
+	owner   *lane
+	cfg     *Home
+	number  uint64 // for rendezvous hashing: of its name, so that it is the same in each instance
+	times   transport.Retransmission
+	main    *transport.Peer
+	acct    *transport.Peer // nil: the same
+	counts  HomeCounts
+
+	now       atomic.Uint32 // life
+	lastReply atomic.Int64  // nanoseconds since 1970
+	suspected atomic.Int64  // when it was last reported for not answering
+	refused   atomic.Bool   // it was reported for not being there
+	asked     atomic.Bool   // the owner is to look
+	knows     atomic.Bool   // it has answered a Status-Server
+	trialAt   atomic.Int64  // when the next request may be let through to see whether it is back
+	gone      atomic.Bool   // it is in no configuration any more
+
+	// The owner's:
+	since   time.Time // of the present life
+	timer   event.Timer
+	check   transport.Call
+	checked [16]byte
+	code    radius.Code // of the check
+	answers int         // to checks, one after the other
+	expires time.Time   // of the check under way
+}
+
+func newHomeState(g *Gateway, cfg *Home, owner *lane) *homeState {
+	h := &homeState{gateway: g, owner: owner, cfg: cfg, number: hash(0, []byte(cfg.Name)),
+		times: transport.Retransmission{Initial: cfg.Retransmit.Initial, Max: cfg.Retransmit.Max, Count: cfg.Retransmit.Count, Duration: cfg.Retransmit.Duration}}
+	limits := transport.Limits{
+		Connections: cfg.Limit.MaxConnections, Outstanding: cfg.MaxOutstanding, Uses: cfg.Limit.MaxRequests, Connecting: cfg.Limit.Connecting,
+		Start: cfg.Limit.Start, Min: cfg.Limit.Min, OpenDelay: cfg.Limit.OpenDelay, CloseDelay: cfg.Limit.CloseDelay,
+		IdleTimeout: cfg.Limit.IdleTimeout, Lifetime: cfg.Limit.Lifetime,
+	}
+	proto := transport.Protocol{Frame: radius.Frame, MessageMax: radius.MaxSize, IDs: 256, ID: idOf}
+	h.main = transport.NewPeer(cfg.Name, cfg.IO, proto, limits, len(g.lanes))
+	if cfg.AcctIO != nil {
+		h.acct = transport.NewPeer(cfg.Name+" (accounting)", cfg.AcctIO, proto, limits, len(g.lanes))
+	}
+	h.timer.Init((*homeTimer)(h))
+	if h.cfg.StatusCheck == CheckStatus || h.cfg.StatusCheck == CheckRequest {
+		h.asked.Store(true)
+		_ = owner.lane.Loop().Post(h.begin) // a loop that has just been made takes it
+	}
+	return h
+}
+
+// idOf is a packet's identifier.
+func idOf(msg []byte) int {
+	if len(msg) < radius.HeaderSize {
+		return -1
+	}
+	return int(msg[1])
+}
+
+// begin starts the checks of a home server that is to be checked while it lives, too.
+func (h *homeState) begin() {
+	h.asked.Store(false)
+	h.arm(h.cfg.CheckInterval)
+}
+
+// peer is where a request with this code goes.
+func (h *homeState) peer(code radius.Code) *transport.Peer {
+	if code == radius.AccountingRequest && h.acct != nil {
+		return h.acct
+	}
+	return h.main
+}
+
+// life is the present one. Thread: any.
+func (h *homeState) life() life { return life(h.now.Load()) }
+
+// takesTrial tells, once each probePace, that a request may be let through to a home server that seems not to be there: where checks
+// cannot tell. Thread: any.
+func (h *homeState) takesTrial(now time.Time) bool {
+	if h.knows.Load() || h.cfg.StatusCheck == CheckStatus || h.cfg.StatusCheck == CheckRequest ||
+		h.cfg.StatusCheck == CheckNone && h.cfg.ReviveInterval > 0 {
+		return false
+	}
+	at := h.trialAt.Load()
+	return now.UnixNano() >= at && h.trialAt.CompareAndSwap(at, now.Add(probePace).UnixNano())
+}
+
+// noAnswer reports a request that was sent at the time sentAt and has not been answered by now. Thread: any.
+func (h *homeState) noAnswer(now, sentAt time.Time) {
+	h.counts.Timeouts.Add(1)
+	if h.life() == alive && h.lastReply.Load() < sentAt.UnixNano() {
+		h.suspected.Store(now.UnixNano())
+		h.look()
+	}
+}
+
+// failed reports a request that could not be sent. Thread: any.
+func (h *homeState) failed(now time.Time, err error) {
+	h.counts.Failed.Add(1)
+	if err == transport.ErrBusy || err == transport.ErrNoConnection || h.life() != alive {
+		return
+	}
+	if _, ours := err.(*radius.Error); ours {
+		return // the packet could not be made
+	}
+	h.refused.Store(true)
+	h.look()
+}
+
+// answered reports a good reply. Thread: any.
+func (h *homeState) answered(now time.Time, after time.Duration) {
+	h.counts.Answers.Add(1)
+	h.counts.Latency.Observe(after)
+	h.lastReply.Store(now.UnixNano())
+	if h.life() != alive {
+		h.look()
+	}
+}
+
+// look has the owner look at what was reported. If its loop has no room now, the next report comes soon.
+func (h *homeState) look() {
+	if !h.asked.CompareAndSwap(false, true) {
+		return
+	}
+	if h.owner.lane.Loop().Post(h.decide) != nil {
+		h.asked.Store(false)
+	}
+}
+
+// decide looks at what was reported.
+func (h *homeState) decide() {
+	h.asked.Store(false)
+	if h.gone.Load() {
+		return
+	}
+	now := h.owner.lane.Loop().Now()
+	refused := h.refused.Swap(false)
+	reply := h.lastReply.Load()
+	switch h.life() {
+	case alive:
+		if refused || h.suspected.Load() > reply {
+			h.become(zombie, now)
+		}
+	default:
+		if reply > h.since.UnixNano() {
+			h.become(alive, now)
+		}
+	}
+}
+
+// become changes the life and says so, once.
+func (h *homeState) become(next life, now time.Time) {
+	h.now.Store(uint32(next))
+	level := slog.LevelWarn
+	if next == alive {
+		level = slog.LevelInfo
+	}
+	if next == dead {
+		h.counts.Deaths.Add(1)
+	}
+	h.gateway.log(level, "home server "+next.String(), slog.String("home_server", h.cfg.Name))
+	if next == alive {
+		h.answers = 0
+		h.timer.Stop()
+		if h.cfg.StatusCheck == CheckStatus || h.cfg.StatusCheck == CheckRequest {
+			h.arm(h.cfg.CheckInterval)
+		}
+	}
+	if next != dead {
+		h.since = now
+	}
+	if next == zombie {
+		h.trialAt.Store(now.Add(probePace).UnixNano())
+		h.answers = 0
+		h.arm(0)
+	}
+}
+
+// arm sets the timer, by up to a tenth earlier, so that gateways that began together do not check together.
+func (h *homeState) arm(d time.Duration) {
+	loop := h.owner.lane.Loop()
+	if d > 0 {
+		d -= time.Duration(h.owner.random.Uint64() % uint64(d/10+1))
+	}
+	h.timer.Set(loop, loop.Now().Add(d))
+}
+
+// homeTimer is the home server as its timer sees it.
+type homeTimer homeState
+
+func (t *homeTimer) Describe() string { return "home_server " + t.cfg.Name }
+
+func (t *homeTimer) Expire(now time.Time) {
+	h := (*homeState)(t)
+	if h.gone.Load() {
+		return
+	}
+	if h.check.Active() && !now.Before(h.expires) {
+		h.check.Cancel()
+		h.answers = 0
+		if h.life() == alive && h.lastReply.Load() < now.Add(-h.cfg.CheckTimeout).UnixNano() {
+			h.become(zombie, now)
+			return
+		}
+	}
+	switch h.life() {
+	case alive:
+		if now.UnixNano()-h.lastReply.Load() >= int64(h.cfg.CheckInterval) && !h.check.Active() {
+			h.probe(now)
+		}
+		h.arm(h.next(h.cfg.CheckInterval))
+		return
+	case zombie:
+		if now.Sub(h.since) >= h.cfg.ZombiePeriod {
+			h.become(dead, now)
+		}
+	case dead:
+		if h.cfg.StatusCheck == CheckNone && h.cfg.ReviveInterval > 0 && now.Sub(h.since) >= h.cfg.ReviveInterval {
+			h.become(alive, now)
+			return
+		}
+	}
+	if h.cfg.StatusCheck != CheckNone && !h.check.Active() {
+		h.probe(now)
+	}
+	h.arm(h.next(min(h.cfg.CheckInterval, probePace)))
+}
+
+// next is when to look again: at the end of the check under way, if that comes first.
+func (h *homeState) next(d time.Duration) time.Duration {
+	if h.check.Active() {
+		return min(d, h.cfg.CheckTimeout)
+	}
+	return d
+}
+
+// probe sends a check.
+func (h *homeState) probe(now time.Time) {
+	h.counts.Checks.Add(1)
+	h.code = radius.StatusServer
+	peer := h.main
+	if h.cfg.StatusCheck == CheckRequest {
+		h.code = radius.AccessRequest
+		if h.cfg.Type&HomeAuth == 0 {
+			h.code = radius.AccountingRequest
+			peer = h.peer(h.code)
+		}
+	}
+	h.expires = now.Add(h.cfg.CheckTimeout)
+	if err := h.owner.pool(peer).Start(&h.check, (*checker)(h)); err != nil {
+		h.answers = 0
+	}
+}
+
+// checker is the home server as the owner of its check.
+type checker homeState
+
+func (c *checker) Describe() string { return "check of home_server " + c.cfg.Name }
+
+func (c *checker) Encode(_ *transport.Call, dst []byte, id int) ([]byte, error) {
+	var vector [16]byte
+	h := (*homeState)(c)
+	h.owner.authenticator(&vector)
+	keys := h.owner.keysOf(h.cfg.Secret)
+	b := radius.NewRequest(dst, h.code, uint8(id), vector)
+	b.AddString(radius.NASIdentifier, "frio")
+	if h.code != radius.StatusServer {
+		b.AddString(radius.UserName, h.cfg.CheckUser)
+	}
+	switch h.code {
+	case radius.AccessRequest:
+		b.HidePassword(keys, []byte(h.cfg.CheckPassword.Reveal()))
+	case radius.AccountingRequest:
+		b.AddUint32(radius.AcctStatusType, acctStop)
+		b.AddString(radius.AcctSessionID, "00000000")
+	}
+	msg, err := b.Seal(keys)
+	if err == nil {
+		copy(h.checked[:], msg[len(dst)+4:])
+	}
+	return msg, err
+}
+
+// acctStop is Acct-Status-Type Stop (RFC 2866, Section 5.1): of a session that never was it changes nothing.
+const acctStop = 2
+
+// Answer takes what a home server says to a check; Access-Reject is as good as Access-Accept.
+func (c *checker) Answer(_ *transport.Call, m *transport.Message) bool {
+	h := (*homeState)(c)
+	if h.accept(h.owner, m, h.code, h.checked[:]) == nil {
+		return false
+	}
+	if h.code == radius.StatusServer {
+		h.knows.Store(true)
+	}
+	h.counts.Answers.Add(1)
+	h.answers++
+	if h.life() == alive || h.answers >= max(1, h.cfg.NumAnswersToAlive) {
+		h.lastReply.Store(m.Time.UnixNano())
+	}
+	if h.life() != alive {
+		if h.answers >= max(1, h.cfg.NumAnswersToAlive) {
+			h.become(alive, m.Time)
+		} else {
+			h.arm(confirmPace)
+		}
+	}
+	return true
+}
+
+func (c *checker) Lost(*transport.Call, error) { c.answers = 0 }
+
+// accept checks a reply; nil, counted and logged, if it is not one to the request.
+func (h *homeState) accept(l *lane, m *transport.Message, code radius.Code, vector []byte) radius.Packet {
+	p, err := radius.Parse(m.Data)
+	if err == nil {
+		err = l.keysOf(h.cfg.Secret).CheckReply(p, vector, h.cfg.RequireMessageAuthenticator == DemandYes)
+	}
+	if err == nil && !p.Code().Answers(code) {
+		err = radius.ErrCode
+	}
+	if err == nil {
+		return p
+	}
+	if e, ok := err.(*radius.Error); ok {
+		h.counts.Bad[e.Reason].Add(1)
+	}
+	l.gateway.lines.warn(l.gateway.opt.Logger, m.Time, "bad reply", homeAttrs(h, err)...)
+	return nil
+}
+
+// retire ends what is left of a home server that is in no configuration any more. Thread: any.
+func (h *homeState) retire() {
+	h.gone.Store(true)
+	for _, l := range h.gateway.lanes {
+		// A loop that takes nothing has stopped, and closes all itself.
+		_ = l.lane.Loop().Post(func() {
+			if l == h.owner {
+				h.timer.Stop()
+				h.check.Cancel()
+			}
+			for _, p := range []*transport.Peer{h.main, h.acct} {
+				if p != nil {
+					l.pool(p).Drain()
+				}
+			}
+		})
+	}
+}
+
+// HomeView is what may be seen of a home server. Thread: any.
+type HomeView struct {
+	Name        string
+	Life        string
+	Counts      *HomeCounts
+	Peer, Acct  *transport.Peer // Acct is nil where accounting has no port of its own
+	Description string
+}
+
+// Homes are the home servers of the present configuration, in its order. Thread: any.
+func (g *Gateway) Homes() []HomeView {
+	var list []HomeView
+	for _, cfg := range g.current.Load().Homes {
+		h := cfg.state
+		list = append(list, HomeView{cfg.Name, h.life().String(), &h.counts, h.main, h.acct, cfg.IO.Describe()})
+	}
+	return list
+}
+
+// Debug writes what is known of the home servers. Thread: any.
+func (g *Gateway) Debug(w io.Writer) {
+	for _, h := range g.Homes() {
+		fmt.Fprintf(w, "home_server %s: %s\n", h.Name, h.Life)
+		in := frio.Indent(w)
+		fmt.Fprintf(in, "%s\n", h.Description)
+		fmt.Fprintf(in, "%d answers, %d not answered, %d failed, %d under way, %d connections\n", h.Counts.Answers.Load(),
+			h.Counts.Timeouts.Load(), h.Counts.Failed.Load(), h.Peer.Outstanding(), h.Peer.Connections())
+	}
+}

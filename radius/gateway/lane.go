@@ -1,0 +1,130 @@
+package gateway
+
+import (
+	crand "crypto/rand"
+	"math/rand/v2"
+
+	"github.com/frio-io/frio/radius"
+	"github.com/frio-io/frio/transport"
+)
+
+// lane is what the gateway has on one thread.
+type lane struct {
+	gateway *Gateway
+	lane    *transport.Lane
+	table   *transport.Table
+	keys    map[*Secret]*radius.Keys // hash states; of secrets of old configurations they are dropped at a new one
+	serial  uint64                   // the configuration that keys belong to
+	random  *rand.ChaCha8
+	free    *request // for the next
+	sticky  sticky
+	active  int // requests under way, those taken over from other lanes with them
+
+	stopping bool
+	pools    []*transport.Pool
+	forward  radius.Forward // scratch, as of what follows
+	back     radius.Answer
+	ttl      radius.TTL
+}
+
+func newLane(g *Gateway, t *transport.Lane) *lane {
+	var seed [32]byte
+	_, _ = crand.Read(seed[:]) // it cannot fail (crypto/rand)
+	return &lane{
+		gateway: g, lane: t, table: transport.NewTable(t, exchangesMax),
+		keys: map[*Secret]*radius.Keys{}, random: rand.NewChaCha8(seed),
+	}
+}
+
+// keysOf returns the hash states of a secret, of this thread.
+func (l *lane) keysOf(s *Secret) *radius.Keys {
+	if k := l.keys[s]; k != nil {
+		return k
+	}
+	if serial := l.gateway.current.Load().serial; serial != l.serial {
+		clear(l.keys)
+		l.serial = serial
+	}
+	k := radius.NewKeys([]byte(s.Reveal()))
+	l.keys[s] = k
+	return k
+}
+
+// authenticator fills in a Request Authenticator: unpredictable, and unique over the secret's life (RFC 2865, Section 3).
+func (l *lane) authenticator(a *[16]byte) { _, _ = l.random.Read(a[:]) }
+
+// pool returns the connections of this lane to a peer.
+func (l *lane) pool(p *transport.Peer) *transport.Pool {
+	pool := p.Pool(l.lane)
+	if pool.OnDrain == nil {
+		pool.OnDrain = func() { l.gateway.drain(l) }
+		l.pools = append(l.pools, pool)
+	}
+	return pool
+}
+
+// drained ends the connections to home servers once the program stops and nothing is under way.
+func (l *lane) drained() {
+	if !l.stopping || l.active > 0 {
+		return
+	}
+	for _, p := range l.pools {
+		p.Drain()
+	}
+}
+
+// stickyMax is how many states a lane remembers: a thread's EAP sessions of a minute at 1,000 a second.
+const stickyMax = 64 << 10
+
+// sticky remembers which home server gave a State, so that the session's next request meets it again. One that falls on the place of
+// another takes it: that one is then routed as if it had no State.
+type sticky struct {
+	entries []stickyEntry
+	seed    uint64
+}
+
+type stickyEntry struct {
+	hash uint64
+	home *homeState
+}
+
+func (s *sticky) at(state []byte) (*stickyEntry, uint64) {
+	if s.entries == nil {
+		s.entries, s.seed = make([]stickyEntry, stickyMax), rand.Uint64()
+	}
+	h := hash(s.seed, state)
+	return &s.entries[h%stickyMax], h
+}
+
+// put remembers that home gave state.
+func (s *sticky) put(state []byte, home *homeState) {
+	e, h := s.at(state)
+	*e = stickyEntry{h, home}
+}
+
+// get returns who gave state, nil if that is not known.
+func (s *sticky) get(state []byte) *homeState {
+	if s.entries == nil {
+		return nil
+	}
+	if e, h := s.at(state); e.hash == h {
+		return e.home
+	}
+	return nil
+}
+
+// hash is FNV-1a with the finalizer of SplitMix64: for spreading, not against those who choose b. The seed keeps what
+// is chosen outside from meeting.
+func hash(seed uint64, b []byte) uint64 {
+	h := 14695981039346656037 ^ seed
+	for _, c := range b {
+		h = (h ^ uint64(c)) * 1099511628211
+	}
+	return mix(h)
+}
+
+func mix(x uint64) uint64 {
+	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
+	x = (x ^ x>>27) * 0x94d049bb133111eb
+	return x ^ x>>31
+}

@@ -1,0 +1,141 @@
+package gateway
+
+import (
+	"context"
+	"log/slog"
+	"net/netip"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/frio-io/frio/radius"
+)
+
+const (
+	// lineInterval is how far apart lines of one kind are at least: what peers cause at line rate must not fill a disk. The next line says how
+	// many were left out.
+	lineInterval = time.Second
+	// kindsMax bounds the kinds of lines: they are words of this package, with the reasons of package radius.
+	kindsMax = 64
+)
+
+// lines keeps what is logged of one place to a line of each kind in lineInterval. Thread: any.
+type lines struct {
+	mu    sync.Mutex
+	kinds map[string]*kind // guarded by mu
+}
+
+type kind struct {
+	next    time.Time
+	leftOut int
+}
+
+// take tells whether it is time for a line, and how many were left out before it.
+func (l *lines) take(what string, now time.Time) (leftOut int, wanted bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	k := l.kinds[what]
+	if k == nil {
+		if l.kinds == nil {
+			l.kinds = map[string]*kind{}
+		}
+		if len(l.kinds) >= kindsMax {
+			return 0, false
+		}
+		k = new(kind)
+		l.kinds[what] = k
+	}
+	if now.Before(k.next) {
+		k.leftOut++
+		return 0, false
+	}
+	leftOut = k.leftOut
+	k.next, k.leftOut = now.Add(lineInterval), 0
+	return leftOut, true
+}
+
+// warn logs a line about what somebody else did.
+func (l *lines) warn(log *slog.Logger, now time.Time, what string, attrs ...slog.Attr) {
+	leftOut, wanted := l.take(what, now)
+	if !wanted {
+		return
+	}
+	if leftOut > 0 {
+		attrs = append(attrs, slog.Int("left_out", leftOut))
+	}
+	log.LogAttrs(context.Background(), slog.LevelWarn, what, attrs...)
+}
+
+// drop logs that a packet was dropped. Nothing is made for a line that is not wanted.
+func (l *lines) drop(log *slog.Logger, now time.Time, client *Client, peer netip.AddrPort, err error) {
+	leftOut, wanted := l.take(err.Error(), now)
+	if !wanted {
+		return
+	}
+	attrs := []slog.Attr{slog.String("client", client.Name), slog.String("peer", peer.String()), slog.Any("error", err)}
+	if leftOut > 0 {
+		attrs = append(attrs, slog.Int("left_out", leftOut))
+	}
+	log.LogAttrs(context.Background(), slog.LevelWarn, "dropped", attrs...)
+}
+
+func attrsOf(client *Client, peer netip.AddrPort) []slog.Attr {
+	return []slog.Attr{slog.String("client", client.Name), slog.String("peer", peer.String())}
+}
+
+func homeAttrs(h *homeState, err error) []slog.Attr {
+	return []slog.Attr{slog.String("home_server", h.cfg.Name), slog.Any("error", err)}
+}
+
+func (g *Gateway) log(level slog.Level, msg string, attrs ...slog.Attr) {
+	g.opt.Logger.LogAttrs(context.Background(), level, msg, attrs...)
+}
+
+// allDown says once that no home server of a pool lives.
+func (g *Gateway) allDown(p *HomePool) {
+	if !p.down.Swap(true) {
+		answer := "reject"
+		if p.Fallback == FallbackDrop {
+			answer = "silence"
+		}
+		g.log(slog.LevelError, "no home server lives", slog.String("home_server_pool", p.Name), slog.String("answer", answer))
+	}
+}
+
+// backUp says once that one does again.
+func (g *Gateway) backUp(p *HomePool) {
+	if p.down.Swap(false) {
+		g.log(slog.LevelInfo, "a home server lives again", slog.String("home_server_pool", p.Name))
+	}
+}
+
+// record counts how a request ended, and logs it if that is wanted.
+func (l *lane) record(r *request, outcome Outcome) {
+	r.client.state.Outcomes[outcome].Add(1)
+	g := l.gateway
+	if g.opt.FTicks != nil && r.code == radius.AccessRequest && (outcome == OutcomeAccept || outcome == OutcomeReject) {
+		g.opt.FTicks.write(r, outcome)
+	}
+	if !g.opt.Requests {
+		return
+	}
+	attrs := make([]slog.Attr, 0, 8)
+	attrs = append(attrs, slog.String("request", r.name()), slog.String("code", r.code.String()), slog.String("client", r.client.Name),
+		slog.String("peer", r.peer().String()), slog.String("outcome", outcome.String()))
+	if r.sent > 0 {
+		attrs = append(attrs, slog.String("home_server", r.calls[r.sent-1].home.cfg.Name))
+	}
+	if user, ok := r.packet.Find(radius.UserName); ok {
+		attrs = append(attrs, slog.String("user", g.opt.UserName.show(user)))
+	}
+	attrs = append(attrs, slog.Duration("after", l.lane.Loop().Now().Sub(r.began)))
+	g.log(slog.LevelInfo, "request", attrs...)
+}
+
+// name ties the lines of one request together.
+func (r *request) name() string {
+	if r.serial == 0 {
+		r.serial = r.lane.gateway.ids.Add(1)
+	}
+	return strconv.FormatUint(r.serial, 16)
+}

@@ -1,0 +1,377 @@
+package gateway
+
+import (
+	"time"
+
+	"github.com/frio-io/frio/event"
+	"github.com/frio-io/frio/radius"
+	"github.com/frio-io/frio/talloc"
+	"github.com/frio-io/frio/transport"
+)
+
+// request is one request of a client, from its arrival until it is answered or given up; then, over datagrams, its Exchange keeps the
+// answer for a while.
+//
+//	free -begin-> under way -finish-> answered, kept -> free
+type request struct {
+	transport.Exchange
+	lane       *lane
+	source     *source
+	prev, next *request // of the source; next also of those that are free
+	client     *Client
+	addr       transport.Addr
+	memory     talloc.Buffer
+	packet     radius.Packet // in memory, as it came
+	code       radius.Code
+	id         uint8
+	vector     [16]byte // its Request Authenticator
+	serial     uint64   // its number in the log
+	began      time.Time
+	generation uint32 // which of those that had this memory it is
+
+	realm    *Realm
+	pool     *HomePool
+	userName []byte // what User-Name becomes; nil: as it came
+	skip     uint64 // bit n: home server n of the pool is not asked any more
+	calls    [homesMax]call
+	sent     int  // of calls
+	again    bool // it went to the same home server once more, on another connection
+	patient  bool // its last home server has had its time, and gets it once more
+	trial    bool // the home server does not answer by what is known: the wait is short
+	timer    event.Timer
+}
+
+const (
+	// homesMax is how many home servers a request is sent to: one, and one more.
+	homesMax = 2
+	// trialWindow is how long a request waits that was let through to see whether a home server is back.
+	trialWindow = 500 * time.Millisecond
+	// poolMax is how many home servers a pool has: a bit each in request.skip.
+	poolMax = 64
+)
+
+// call is a request under way to one home server.
+type call struct {
+	transport.Call
+	request *request
+	home    *homeState
+	index   int      // of home in the pool
+	vector  [16]byte // the Request Authenticator of what was sent
+	sentAt  time.Time
+	wire    bool        // it was sent
+	far     *handedOver // it is on another thread
+	lost    bool
+}
+
+// Describe names the call in panics.
+func (c *call) Describe() string { return "request to home_server " + c.home.cfg.Name }
+
+// active tells whether an answer may come.
+func (c *call) active() bool { return c.Active() || c.far != nil }
+
+// request takes a packet of a client.
+func (s *source) request(client *Client, m *transport.Message) {
+	p, err := radius.Parse(m.Data)
+	if err == nil {
+		err = s.check(client, p)
+	}
+	if err != nil {
+		s.drop(client, m, err)
+		return
+	}
+	client.state.Requests.Add(1)
+	s.listen.Counts.Requests.Add(1)
+	l := s.lane
+	key := transport.Key{Via: s.id, Peer: m.Remote, Local: m.Local, ID: uint16(p.ID())}
+	if e := l.table.Find(&key); e != nil {
+		before := l.ofExchange(e)
+		if [16]byte(p.Authenticator()) == before.vector && p.Code() == before.code {
+			before.duplicate()
+			return
+		}
+		// RFC 5080, Section 2.2.2: another authenticator is another request. The client has given up the one before.
+		before.supersede()
+	}
+	if p.LoopBy(l.gateway.instance[:]) {
+		client.state.Outcomes[OutcomeLoop].Add(1)
+		s.listen.lines.warn(s.listen.log, m.Time, "loop", attrsOf(client, m.From(s.conn))...)
+		return
+	}
+	r := l.take()
+	if !r.begin(s, client, m, p) || !l.table.Add(&key, &r.Exchange, r) {
+		client.state.Outcomes[OutcomeFailed].Add(1)
+		s.listen.lines.warn(s.listen.log, m.Time, "too many requests", attrsOf(client, m.From(s.conn))...)
+		r.memory.Free()
+		l.put(r)
+		return
+	}
+	s.add(r)
+	l.active++
+	if l.gateway.opt.Trace {
+		l.traceIn(r)
+	}
+	r.route()
+}
+
+// check finds what is wrong with a packet of client.
+func (s *source) check(client *Client, p radius.Packet) error {
+	cfg := s.listen.cfg.Load()
+	if cfg.Accepts != nil && !cfg.Accepts(p.Code()) && p.Code() != radius.StatusServer {
+		return radius.ErrCode
+	}
+	state := client.state
+	need := client.RequireMessageAuthenticator == DemandYes || client.RequireMessageAuthenticator == DemandAuto && state.seenMA.Load()
+	if err := s.lane.keysOf(client.secretFor(cfg.Proto)).CheckRequest(p, need); err != nil {
+		return err
+	}
+	if p.Code() != radius.AccessRequest {
+		return nil
+	}
+	limit := client.LimitProxyState == DemandYes || client.LimitProxyState == DemandAuto && state.seenProxyState.Load()
+	if limit {
+		if err := p.CheckProxyState(); err != nil {
+			return err
+		}
+	}
+	if client.RequireMessageAuthenticator == DemandAuto && !need || client.LimitProxyState == DemandAuto && !limit {
+		state.learn(p)
+	}
+	return nil
+}
+
+// learn notes what a good packet shows the client to be able to (CVE-2024-3596).
+func (c *ClientState) learn(p radius.Packet) {
+	if _, signed := p.Find(radius.MessageAuthenticator); signed {
+		c.seenMA.Store(true)
+		if _, proxied := p.Find(radius.ProxyState); proxied {
+			c.seenProxyState.Store(true)
+		}
+	}
+}
+
+// secretFor is the secret of packets that come this way.
+func (c *Client) secretFor(proto Proto) *Secret {
+	if proto == ProtoDTLS && c.DTLSSecret != nil {
+		return c.DTLSSecret
+	}
+	return c.Secret
+}
+
+// drop counts a packet that is answered by silence.
+func (s *source) drop(client *Client, m *transport.Message, err error) {
+	reason := radius.ReasonNone
+	if e, ok := err.(*radius.Error); ok {
+		reason = e.Reason
+	}
+	client.state.Dropped[reason].Add(1)
+	s.listen.Counts.Dropped[reason].Add(1)
+	s.listen.lines.drop(s.listen.log, m.Time, client, m.From(s.conn), err)
+}
+
+func (s *source) add(r *request) {
+	r.prev, r.next = nil, s.first
+	if s.first != nil {
+		s.first.prev = r
+	}
+	s.first = r
+	s.count++
+}
+
+func (s *source) remove(r *request) {
+	if r.prev != nil {
+		r.prev.next = r.next
+	} else {
+		s.first = r.next
+	}
+	if r.next != nil {
+		r.next.prev = r.prev
+	}
+	r.prev, r.next = nil, nil
+	s.count--
+}
+
+// take returns a request's memory.
+func (l *lane) take() *request {
+	r := l.free
+	if r == nil {
+		r = &request{lane: l}
+		r.timer.Init((*requestTimer)(r))
+		for i := range r.calls {
+			r.calls[i].request = r
+		}
+		return r
+	}
+	l.free, r.next = r.next, nil
+	return r
+}
+
+// put takes it back.
+func (l *lane) put(r *request) {
+	r.generation++
+	r.source, r.client, r.realm, r.pool, r.packet, r.memory, r.userName = nil, nil, nil, nil, nil, talloc.Buffer{}, nil
+	r.next = l.free
+	l.free = r
+}
+
+// ofExchange is the request that e is part of.
+func (l *lane) ofExchange(e *transport.Exchange) *request { return e.Owner().(*request) }
+
+// begin fills r in; false if there is no memory.
+func (r *request) begin(s *source, client *Client, m *transport.Message, p radius.Packet) bool {
+	memory, err := r.lane.lane.Context().Alloc(len(p))
+	if err != nil {
+		return false
+	}
+	r.memory, r.packet = memory, memory.Bytes()
+	copy(r.packet, p)
+	r.source, r.client, r.addr = s, client, m.Addr
+	r.code, r.id, r.vector = p.Code(), p.ID(), [16]byte(p.Authenticator())
+	r.began, r.serial = m.Time, 0
+	r.skip, r.sent, r.again, r.patient, r.trial = 0, 0, false, false, false
+	return true
+}
+
+// Forget is called when the kept answer's time is over.
+func (r *request) Forget(*transport.Exchange) { r.lane.put(r) }
+
+// duplicate answers a copy of a request again, or sends it on: n copies in, at most n out (RFC 5080, Section 2.2.1: a proxy
+// over an unreliable path does not retransmit by itself).
+func (r *request) duplicate() {
+	r.client.state.Duplicates.Add(1)
+	r.source.listen.Counts.Duplicates.Add(1)
+	if r.Answered() {
+		if r.source.conn.Send(&r.addr, r.Answer()) == nil {
+			r.source.listen.Counts.Answers.Add(1)
+		}
+		return
+	}
+	// The home server that was asked last: the one before has had its time.
+	for i := r.sent - 1; i >= 0; i-- {
+		if c := &r.calls[i]; c.active() {
+			c.sendAgain()
+			return
+		}
+	}
+}
+
+func (c *call) sendAgain() {
+	switch {
+	case c.far != nil:
+		c.far.sendAgain()
+	case c.request.source.conn.IsDatagram():
+		c.Again()
+	}
+}
+
+// supersede ends a request whose identifier the client has used for another.
+func (r *request) supersede() {
+	if r.Answered() {
+		r.lane.table.Remove(&r.Exchange)
+		r.lane.put(r)
+		return
+	}
+	r.finish(OutcomeSuperseded)
+}
+
+// requestTimer is the request as its timer sees it.
+type requestTimer request
+
+func (t *requestTimer) Expire(now time.Time) { (*request)(t).expire(now) }
+func (t *requestTimer) Describe() string     { return "request of client " + t.client.Name }
+
+// finish ends a request that was under way. What it has sent to home servers is forgotten; an answer was sent before, or none is.
+func (r *request) finish(outcome Outcome) {
+	l, s := r.lane, r.source
+	l.record(r, outcome)
+	r.timer.Stop()
+	for i := range r.calls[:r.sent] {
+		r.calls[i].cancel()
+	}
+	r.memory.Free()
+	r.memory, r.packet = talloc.Buffer{}, nil
+	s.remove(r)
+	l.active--
+	if !r.Answered() {
+		l.table.Remove(&r.Exchange)
+		l.put(r)
+	}
+	if s.drains || s.ended {
+		s.settled()
+	}
+	if l.stopping {
+		l.drained()
+	}
+}
+
+// cancel ends the call, wherever it is.
+func (c *call) cancel() {
+	if c.far != nil {
+		c.far.cancel()
+		c.far = nil
+	}
+	c.Call.Cancel()
+}
+
+// reply sends msg, which was made in what Reserve of the source's connection returned, and ends the request.
+func (r *request) reply(msg []byte, outcome Outcome) {
+	r.source.conn.Commit(&r.addr, msg)
+	r.source.listen.Counts.Answers.Add(1)
+	if r.lane.gateway.opt.Trace {
+		r.lane.traceOut(r, msg)
+	}
+	if r.source.conn.IsDatagram() {
+		// RFC 5080, Section 2.2.2: a copy that comes later gets the same answer.
+		r.lane.table.Keep(&r.Exchange, msg, r.client.Dedup)
+	}
+	r.finish(outcome)
+}
+
+// answer builds a reply here and sends it.
+func (r *request) answer(code radius.Code, outcome Outcome, add func(b *radius.Builder)) {
+	dst, err := r.source.conn.Reserve(radius.MaxSize)
+	if err != nil {
+		r.finish(OutcomeFailed)
+		return
+	}
+	b := radius.NewReply(dst, code, r.packet)
+	if add != nil {
+		add(&b)
+	}
+	msg, err := b.Seal(r.keys())
+	if err != nil {
+		r.finish(OutcomeFailed)
+		return
+	}
+	r.reply(msg, outcome)
+}
+
+// keys are those of the client, on this lane.
+func (r *request) keys() *radius.Keys {
+	return r.lane.keysOf(r.client.secretFor(r.source.listen.cfg.Load().Proto))
+}
+
+// reject answers as one who has nobody to ask: Access-Reject, or NAK; silence for Accounting-Request, which must not be
+// taken for recorded (RFC 2866, Section 4.2).
+func (r *request) reject(outcome Outcome, message string) {
+	switch r.code {
+	case radius.AccessRequest:
+		r.answer(radius.AccessReject, outcome, func(b *radius.Builder) {
+			if message != "" {
+				b.AddString(radius.ReplyMessage, message)
+			}
+		})
+	case radius.CoARequest:
+		r.nak(radius.CoANAK, outcome)
+	case radius.DisconnectRequest:
+		r.nak(radius.DisconnectNAK, outcome)
+	default:
+		r.finish(outcome)
+	}
+}
+
+// errorRoute is Error-Cause 502, Request Not Routable (RFC 5176, Section 3.5).
+const errorRoute = 502
+
+func (r *request) nak(code radius.Code, outcome Outcome) {
+	r.answer(code, outcome, func(b *radius.Builder) { b.AddUint32(radius.ErrorCause, errorRoute) })
+}

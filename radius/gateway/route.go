@@ -1,0 +1,346 @@
+package gateway
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/frio-io/frio/radius"
+	"github.com/frio-io/frio/transport"
+)
+
+// route finds out where a request goes, and sends it there or answers it.
+func (r *request) route() {
+	switch r.code {
+	case radius.StatusServer:
+		r.status()
+		return
+	case radius.CoARequest, radius.DisconnectRequest:
+		r.routeCoA()
+		return
+	}
+	cfg := r.lane.gateway.current.Load()
+	user, _ := r.packet.Find(radius.UserName)
+	realm, at := cfg.Realms.Find(user)
+	r.realm = realm
+	if realm == nil {
+		r.reject(OutcomeNoHome, "")
+		return
+	}
+	if realm.Strip && at >= 0 {
+		r.userName = user[:at]
+	}
+	r.pool = realm.Auth
+	if r.code == radius.AccountingRequest {
+		r.pool = realm.Acct
+		if realm.AccountingLog {
+			r.lane.logAccounting(r)
+		}
+	}
+	if r.pool == nil {
+		r.local()
+		return
+	}
+	r.ask()
+}
+
+// local answers in the place of a realm without home servers.
+func (r *request) local() {
+	switch {
+	case r.code == radius.AccountingRequest && r.realm.AccountingResponse:
+		r.answer(radius.AccountingResponse, OutcomeLocal, nil)
+	case r.code == radius.AccountingRequest:
+		r.finish(OutcomeNoHome)
+	default:
+		r.reject(OutcomeLocal, r.realm.RejectMessage)
+	}
+}
+
+// status answers a Status-Server (RFC 5997, Section 4.2).
+func (r *request) status() {
+	code := radius.AccessAccept
+	if accepts := r.source.listen.cfg.Load().Accepts; accepts != nil && !accepts(radius.AccessRequest) && accepts(radius.AccountingRequest) {
+		code = radius.AccountingResponse
+	}
+	r.answer(code, OutcomeLocal, nil)
+}
+
+// routeCoA finds who speaks to the NAS: the realm's coa_pool, else the coa_server of the client that the packet names.
+func (r *request) routeCoA() {
+	cfg := r.lane.gateway.current.Load()
+	if user, ok := r.packet.Find(radius.UserName); ok {
+		if realm, _ := cfg.Realms.Find(user); realm != nil && realm.CoA != nil {
+			r.realm, r.pool = realm, realm.CoA
+		}
+	}
+	if r.pool == nil {
+		if nas := cfg.nasOf(r.packet); nas != nil {
+			r.pool = nas.CoAPool
+		}
+	}
+	if r.pool == nil {
+		r.reject(OutcomeNoHome, "")
+		return
+	}
+	r.ask()
+}
+
+// nasOf is the client that is the NAS which a packet names, and has a coa_server; nil if there is none (RFC 5176, Section 3).
+func (s *snapshot) nasOf(p radius.Packet) *Client {
+	for _, t := range []radius.Type{radius.NASIPAddress, radius.NASIPv6Address} {
+		if v, ok := p.Find(t); ok {
+			if addr, good := netip.AddrFromSlice(v); good && s.nas[addr] != nil {
+				return s.nas[addr]
+			}
+		}
+	}
+	if v, ok := p.Find(radius.NASIdentifier); ok {
+		return s.nas[string(v)]
+	}
+	return nil
+}
+
+// ask sends the request to a home server of its pool, or answers that there is none.
+func (r *request) ask() {
+	if r.advance() || r.waiting() {
+		return
+	}
+	cfg := r.lane.gateway.current.Load()
+	if other := cfg.Realms.Default; cfg.DefaultFallback && other != nil && r.realm != nil && r.realm != other {
+		pool := other.Auth
+		if r.code == radius.AccountingRequest {
+			pool = other.Acct
+		}
+		if pool != nil {
+			r.realm, r.pool, r.skip = other, pool, 0
+			r.ask()
+			return
+		}
+	}
+	r.nobody()
+}
+
+// advance sends the request to the next home server that takes it; false if there is none.
+func (r *request) advance() bool {
+	for r.sent < homesMax {
+		i := r.choose()
+		if i < 0 {
+			return false
+		}
+		if r.try(i) {
+			return true
+		}
+		r.skip |= 1 << i
+	}
+	return false
+}
+
+// waiting tells whether an answer may still come.
+func (r *request) waiting() bool {
+	for i := range r.calls[:r.sent] {
+		if r.calls[i].active() {
+			return true
+		}
+	}
+	return false
+}
+
+// nobody ends a request that no home server takes or answers.
+func (r *request) nobody() {
+	outcome := OutcomeNoHome
+	for i := range r.calls[:r.sent] {
+		if r.calls[i].wire {
+			outcome = OutcomeNoAnswer
+		}
+	}
+	if outcome == OutcomeNoHome {
+		r.lane.gateway.allDown(r.pool)
+	}
+	if r.pool.Fallback == FallbackDrop {
+		r.finish(outcome)
+		return
+	}
+	r.reject(outcome, "")
+}
+
+// try sends the request to home server i of its pool. False: it could not be, and nothing was sent.
+func (r *request) try(i int) bool {
+	h := r.pool.home(i)
+	now := r.lane.lane.Loop().Now()
+	c := &r.calls[r.sent]
+	c.home, c.index, c.wire, c.far, c.sentAt = h, i, false, nil, now
+	peer := h.peer(r.code)
+	r.sent++
+	err := r.lane.pool(peer).Start(&c.Call, c)
+	if err == transport.ErrNoConnection && c.handOver(peer) {
+		err = nil
+	}
+	if err != nil {
+		r.sent--
+		h.failed(now, err)
+		return false
+	}
+	window := h.cfg.ResponseWindow
+	if r.trial {
+		window = min(window, trialWindow)
+	}
+	if c.IsDatagram() && !r.source.conn.IsDatagram() {
+		// The client's stream loses nothing, so nobody but us sends again what is lost from here on (RFC 5080, Section 2.2.1).
+		c.Retransmit(h.times)
+	}
+	r.timer.Set(r.lane.lane.Loop(), now.Add(window))
+	return true
+}
+
+// expire is called when the home server that was asked last has had its time.
+func (r *request) expire(now time.Time) {
+	last := &r.calls[r.sent-1]
+	last.home.noAnswer(now, last.sentAt)
+	r.skip |= 1 << last.index
+	r.trial = false
+	if r.advance() {
+		return
+	}
+	if r.sent < homesMax && !r.patient && r.waiting() {
+		// There is nobody else to ask: what comes late is better than nothing.
+		r.patient = true
+		r.timer.Set(r.lane.lane.Loop(), now.Add(last.home.cfg.ResponseWindow))
+		return
+	}
+	r.nobody()
+}
+
+// Encode makes the packet for the home server.
+func (c *call) Encode(_ *transport.Call, dst []byte, id int) ([]byte, error) {
+	r := c.request
+	msg, err := r.lane.encode(&outgoing{
+		packet: r.packet, client: r.client, proto: r.source.listen.cfg.Load(), home: c.home, userName: r.userName,
+	}, dst, uint8(id))
+	if err != nil {
+		return nil, err
+	}
+	copy(c.vector[:], msg[4:radius.HeaderSize])
+	c.wire, c.sentAt = true, r.lane.lane.Loop().Now()
+	if r.lane.gateway.opt.Trace {
+		r.lane.traceSent(r, c.home, msg)
+	}
+	return msg, nil
+}
+
+// outgoing is what the packet for a home server is made of.
+type outgoing struct {
+	packet   radius.Packet
+	client   *Client
+	proto    *ListenConfig
+	home     *homeState
+	userName []byte
+}
+
+func (l *lane) encode(o *outgoing, dst []byte, id uint8) ([]byte, error) {
+	f := &l.forward
+	*f = radius.Forward{
+		ID: id, ProxyState: l.gateway.instance[:], UserName: o.userName, In: o.client.In, Out: o.home.cfg.Out,
+	}
+	l.countTTL(f, o)
+	l.authenticator(&f.Authenticator)
+	return radius.AppendRequest(dst, o.packet, l.keysOf(o.client.secretFor(o.proto.Proto)), l.keysOf(o.home.cfg.Secret), f)
+}
+
+// countTTL has the TTL attribute counted down, and added where it is missing and somebody wants it.
+func (l *lane) countTTL(f *radius.Forward, o *outgoing) {
+	server := o.proto.Server
+	if server == nil || server.TTL.Type == 0 {
+		return
+	}
+	l.ttl = server.TTL
+	for _, start := range []uint8{o.home.cfg.AddTTL, o.client.AddTTL} {
+		if start != 0 {
+			l.ttl.Start = uint32(start)
+			break
+		}
+	}
+	f.TTL = &l.ttl
+}
+
+// Answer takes the reply of a home server. One that is not what it should be costs itself only.
+func (c *call) Answer(_ *transport.Call, m *transport.Message) bool {
+	r := c.request
+	p := c.home.accept(r.lane, m, r.code, c.vector[:])
+	if p == nil {
+		return false
+	}
+	if r.lane.gateway.opt.Trace {
+		r.lane.traceBack(r, c.home, p)
+	}
+	c.home.answered(m.Time, m.Time.Sub(c.sentAt))
+	dst, err := r.source.conn.Reserve(radius.MaxSize)
+	if err != nil {
+		r.finish(OutcomeFailed) // a client that reads nothing: its connection is closed by its own limits
+		return true
+	}
+	msg, err := r.lane.decode(p, dst, r.client, r.source.listen.cfg.Load(), c.home, r.id, r.vector[:], c.vector[:])
+	if err != nil {
+		c.home.counts.Rejected.Add(1)
+		r.lane.gateway.lines.warn(r.lane.gateway.opt.Logger, m.Time, "reply cannot be relayed", homeAttrs(c.home, err)...)
+		r.reject(OutcomeFailed, "")
+		return true
+	}
+	if r.pool.down.Load() {
+		r.lane.gateway.backUp(r.pool)
+	}
+	if p.Code() == radius.AccessChallenge {
+		if state, ok := p.Find(radius.State); ok {
+			r.lane.sticky.put(state, c.home)
+		}
+	}
+	r.reply(msg, outcomeOf(p.Code()))
+	return true
+}
+
+func (l *lane) decode(p radius.Packet, dst []byte, client *Client, cfg *ListenConfig, h *homeState, id uint8, vector, sent []byte) ([]byte, error) {
+	a := &l.back
+	*a = radius.Answer{ID: id, Request: vector, HomeRequest: sent, ProxyState: l.gateway.instance[:], In: h.cfg.In, Out: client.Out}
+	return radius.AppendReply(dst, p, l.keysOf(h.cfg.Secret), l.keysOf(client.secretFor(cfg.Proto)), a)
+}
+
+func outcomeOf(code radius.Code) Outcome {
+	switch code {
+	case radius.AccessReject, radius.CoANAK, radius.DisconnectNAK:
+		return OutcomeReject
+	case radius.AccessChallenge:
+		return OutcomeChallenge
+	}
+	return OutcomeAccept
+}
+
+// Lost is called when the request's connection is gone, or could not be had.
+func (c *call) Lost(_ *transport.Call, err error) {
+	if err == transport.ErrNoAnswer {
+		return // the last retransmission is done; the request's own time goes on
+	}
+	c.gone(err)
+}
+
+// gone has the request go on to another home server at once, or once more to the same one on another connection.
+func (c *call) gone(err error) {
+	r := c.request
+	now := r.lane.lane.Loop().Now()
+	if !c.wire || err == transport.ErrRefused {
+		c.home.failed(now, err)
+	}
+	r.skip |= 1 << c.index
+	last := c == &r.calls[r.sent-1]
+	if last && !c.wire {
+		r.sent-- // nothing was sent
+	}
+	if r.advance() || r.waiting() {
+		return
+	}
+	if last && c.wire && err != transport.ErrRefused && !r.again {
+		r.again = true
+		r.sent--
+		if r.try(c.index) {
+			return
+		}
+	}
+	r.nobody()
+}

@@ -1,0 +1,245 @@
+package gateway
+
+import (
+	"crypto/x509"
+	"errors"
+	"io"
+	"log/slog"
+	"net/netip"
+	"sync/atomic"
+
+	"github.com/frio-io/frio"
+	"github.com/frio-io/frio/radius"
+	"github.com/frio-io/frio/tls"
+	"github.com/frio-io/frio/transport"
+)
+
+// Listen is one `listen` of a server of namespace radius: a transport.Service.
+type Listen struct {
+	gateway *Gateway
+	Name    string // "server.listen", for logs and metrics
+	cfg     atomic.Pointer[ListenConfig]
+	message transport.Config
+	log     *slog.Logger
+
+	Counts ListenCounts
+	lines  lines
+}
+
+// ListenConfig is what a configuration says of a listen, beside its IO.
+type ListenConfig struct {
+	Clients string // the name of its `clients NAME { }`; "": the global ones
+	Proto   Proto
+	Accepts func(radius.Code) bool // type = lines; nil: every code
+	Lenient bool                   // require_client_cert = no: a failed certificate falls back to a client without
+	Server  *ServerConfig
+}
+
+// ListenCounts are what a listen has counted. Thread: any.
+type ListenCounts struct {
+	Connections       atomic.Uint64 // begun
+	Open              atomic.Int64
+	Failed            atomic.Uint64 // that did not get through their handshake
+	Requests, Answers atomic.Uint64
+	Duplicates        atomic.Uint64
+	UnknownClient     atomic.Uint64
+	Lost              atomic.Uint64 // connections that did not end in order
+	Faults            atomic.Uint64 // errors that cost a datagram
+	Accept            atomic.Uint64 // errors of accepting
+	Dropped           [radius.ReasonCount]atomic.Uint64
+}
+
+// NewListen makes the service of a listen.
+func (g *Gateway) NewListen(name string, cfg *ListenConfig, message transport.Config) *Listen {
+	message.Frame, message.MessageMax = radius.Frame, radius.MaxSize
+	l := &Listen{gateway: g, Name: name, message: message, log: g.opt.Logger.With("listen", name)}
+	l.cfg.Store(cfg)
+	return l
+}
+
+// SetConfig changes what the listen does with what comes from then on. Thread: any.
+func (l *Listen) SetConfig(cfg *ListenConfig) { l.cfg.Store(cfg) }
+
+// Serve gives a connection, or a socket for datagrams, its source.
+func (l *Listen) Serve(c *transport.Conn) (transport.User, transport.Config) {
+	l.Counts.Connections.Add(1)
+	l.Counts.Open.Add(1)
+	s := &source{listen: l, conn: c, lane: l.gateway.laneOf(c.Lane()), id: l.gateway.ids.Add(1)}
+	s.one = isPeer(c)
+	return s, l.message
+}
+
+// isPeer tells whether c is the connection of one peer, rather than a socket that many send to.
+func isPeer(c *transport.Conn) bool { return c.Port() == nil || c.Port().Near() != c }
+
+// Fault tells that nobody could be accepted for a while.
+func (l *Listen) Fault(p *transport.Port, err error) {
+	l.Counts.Accept.Add(1)
+	l.lines.warn(l.log, p.Lane().Loop().Now(), "accept", slog.Any("error", err))
+}
+
+// Gone counts a connection that was closed.
+func (l *Listen) Gone(c *transport.Conn) { l.Counts.Open.Add(-1) }
+
+// source is where requests come from: a connection, or a socket for datagrams. It belongs to the connection's thread.
+type source struct {
+	listen *Listen
+	lane   *lane
+	conn   *transport.Conn
+	id     uint64
+	one    bool // it is one peer's: the client is known from the beginning
+	client *Client
+	serial uint64 // of the configuration that client is of
+	first  *request
+	count  int // of requests under way
+	drains bool
+	ended  bool // the peer has ended its direction: when all is answered it is closed
+	up     bool
+}
+
+// Up looks who the peer is.
+func (s *source) Up(c *transport.Conn) {
+	s.up = true
+	if !s.one {
+		return
+	}
+	if !s.identify() {
+		s.close()
+	}
+}
+
+// identify finds the client of a connection, again after a new configuration. False: there is none.
+func (s *source) identify() bool {
+	current := s.lane.gateway.current.Load()
+	if s.serial == current.serial {
+		return s.client != nil
+	}
+	s.serial = current.serial
+	cert := certificateOf(s.conn.IO())
+	client, err := s.find(current, s.conn.RemoteAddr().Addr(), cert)
+	s.client = client
+	if err != nil {
+		s.unknown(s.conn.RemoteAddr(), err)
+		return false
+	}
+	return true
+}
+
+func (s *source) find(current *snapshot, addr netip.Addr, cert *x509.Certificate) (*Client, error) {
+	cfg := s.listen.cfg.Load()
+	list := current.Clients[cfg.Clients]
+	if list == nil {
+		return nil, errNoClients
+	}
+	if cfg.Lenient {
+		return list.FindLax(addr, cfg.Proto, cert)
+	}
+	return list.Find(addr, cfg.Proto, cert)
+}
+
+var errNoClients = errors.New("there are no clients")
+
+// certificateOf is the peer's certificate, nil without one.
+func certificateOf(one frio.IO) *x509.Certificate {
+	p, ok := one.(frio.Peer)
+	if !ok {
+		return nil
+	}
+	id := p.PeerIdentity()
+	if id == nil {
+		return nil
+	}
+	if c, ok := id.Certificate.(*tls.Certificate); ok && len(c.State.PeerCertificates) > 0 {
+		return c.State.PeerCertificates[0]
+	}
+	return nil
+}
+
+// unknown counts who is no client. Over datagrams there is no state for it.
+func (s *source) unknown(peer netip.AddrPort, err error) {
+	s.listen.Counts.UnknownClient.Add(1)
+	s.lane.gateway.Refused.UnknownClient.Add(1)
+	s.listen.lines.warn(s.listen.log, s.lane.lane.Loop().Now(), "unknown client", slog.String("peer", peer.String()), slog.Any("error", err))
+}
+
+// Message takes a packet.
+func (s *source) Message(c *transport.Conn, m *transport.Message) {
+	client := s.client
+	switch {
+	case !s.one:
+		var err error
+		if client, err = s.find(s.lane.gateway.current.Load(), m.Remote.Addr(), nil); err != nil {
+			s.unknown(m.Remote, err)
+			return
+		}
+	case !s.identify():
+		s.close() // it was a client of the configuration before
+		return
+	default:
+		client = s.client
+	}
+	s.request(client, m)
+}
+
+// Room is of the connection itself: its input waited.
+func (s *source) Room(*transport.Conn) {}
+
+// Fault counts an error that cost a datagram.
+func (s *source) Fault(c *transport.Conn, err error) {
+	l := s.listen
+	l.Counts.Faults.Add(1)
+	if errors.Is(err, frio.ErrTooLong) {
+		l.Counts.Dropped[radius.ReasonTooLong].Add(1)
+	}
+	l.lines.warn(l.log, s.lane.lane.Loop().Now(), "datagram", slog.Any("error", err))
+}
+
+// End is called when the peer has ended its direction, or is lost.
+func (s *source) End(c *transport.Conn, err error) {
+	l := s.listen
+	if err == io.EOF && s.count > 0 && !c.IsDatagram() {
+		s.ended = true // what is under way is answered first
+		return
+	}
+	switch {
+	case err == io.EOF:
+	case !s.up:
+		// Who did not get through: a wrong certificate, plain text where TLS is spoken, no PROXY header, nothing in time.
+		l.Counts.Failed.Add(1)
+		l.lines.warn(l.log, s.lane.lane.Loop().Now(), "refused", slog.String("io", c.Describe()), slog.Any("error", err))
+	default:
+		l.Counts.Lost.Add(1)
+		var framing *radius.Error
+		if errors.As(err, &framing) {
+			l.Counts.Dropped[framing.Reason].Add(1)
+		}
+		l.lines.warn(l.log, s.lane.lane.Loop().Now(), "lost", slog.String("io", c.Describe()), slog.Any("error", err))
+	}
+	s.close()
+}
+
+// Drain answers what is under way and closes.
+func (s *source) Drain(c *transport.Conn) {
+	s.drains = true
+	if c.IsUp() {
+		c.Pause()
+	}
+	s.settled()
+}
+
+// settled closes what waited for its last answer.
+func (s *source) settled() {
+	if s.count == 0 && s.one && (s.drains || s.ended) {
+		s.close()
+	}
+}
+
+// close ends the connection. What is under way has nobody to be answered to.
+func (s *source) close() {
+	for r := s.first; r != nil; r = s.first {
+		r.finish(OutcomeGone)
+	}
+	if err := s.conn.Close(); err != nil {
+		s.listen.lines.warn(s.listen.log, s.lane.lane.Loop().Now(), "close", slog.Any("error", err))
+	}
+}
