@@ -19,8 +19,6 @@ import (
 type Conn struct {
 	ctx    talloc.Context
 	cfg    *Stream
-	role   frio.Role
-	state  frio.State
 	fd     int // -1 without one
 	reg    event.FD
 	timer  event.Timer
@@ -39,6 +37,8 @@ type Conn struct {
 	shut                  bool  // CloseWrite was asked
 	shutSent              bool
 	corked                bool
+	role                  frio.Role // here, the struct fits an allocation of 640 bytes
+	state                 frio.State
 	out                   output
 	unsent                int // bytes that Write took and that a failure lost: Close tells
 

@@ -27,19 +27,19 @@ type Conn struct {
 	lower              frio.IO
 	s                  *session // nil until the first whole record
 	read, write        func()
-	onRead             func() // fromBelow, made once
-	since              int64  // when the handshake began, nanoseconds since 1970
-	listener           *Listener
+	onRead             func()    // fromBelow, made once
+	since              int64     // when the handshake began, nanoseconds since 1970
+	link               frio.Link // who is told that it is gone; its listener at first
 	id                 uint64
 	next, prev         *Conn // in its listener
 	laneNext, lanePrev *Conn
-	in                 input
-	checked            uint32 // the reload after which it was checked last
+	tail               *tail // of the first record, while that is not whole
 	state              frio.State
 	role               frio.Role
 	told               event.Ready // what the lower was asked for
 	listed             bool        // it is in a list of its lane
 	slot               bool        // it holds one of max_handshakes
+	mine               bool        // link is the listener that lists it
 	over               bool        // Close was called, or the context freed
 	away               bool        // a child over datagrams that left its listener's loop by itself
 }
@@ -51,10 +51,12 @@ type session struct {
 	timer   event.Timer
 	task    event.Task // announces what the layer below does not know of
 	onWrite func()
+	in      input // from the first whole record on
 	out     output
 	times   base.Deadlines
-	link    frio.Link // nil: the listener
+	link    frio.Link // over datagrams, in place of the listener
 	waker   *waker
+	checked uint32 // the reload after which it was checked last
 
 	readErr, writeErr     error // the final result of that direction
 	readEnded, writeEnded bool  // it was returned: the wish is gone
@@ -553,21 +555,33 @@ func (c *Conn) SetLink(l frio.Link) {
 	if c.over {
 		return
 	}
-	c.session().link = l
-	// Over datagrams the child stays its listener's, and on its thread.
-	if from := c.listener; from != nil && from.gate == nil && l != frio.Link(from) {
+	from := c.listener()
+	if from != nil && from.gate != nil { // over datagrams the child stays its listener's, and on its thread
+		c.session().link = l
+		return
+	}
+	if from != nil && l != frio.Link(from) {
 		from.remove(c)
+	}
+	if from == nil || l != frio.Link(from) {
+		c.link = l
 	}
 }
 
-func (c *Conn) link() frio.Link {
+// listener is the one that lists the connection, if there is one.
+func (c *Conn) listener() *Listener {
+	if !c.mine {
+		return nil
+	}
+	return c.link.(*Listener)
+}
+
+// upLink is who is told of what ends.
+func (c *Conn) upLink() frio.Link {
 	if c.s != nil && c.s.link != nil {
 		return c.s.link
 	}
-	if c.listener != nil {
-		return c.listener
-	}
-	return nil
+	return c.link
 }
 
 // checkKernel panics if loop is of another kernel.

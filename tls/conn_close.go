@@ -88,8 +88,9 @@ func (c *Conn) closeTail(tail []byte) error {
 
 // drop frees what only a living connection needs.
 func (c *Conn) drop() {
-	c.in.release()
+	c.dropTail()
 	if s := c.s; s != nil {
+		s.in.release()
 		s.out.release()
 		s.stalled = false
 		if s.eng != nil {
@@ -164,7 +165,7 @@ func (c *Conn) gone() {
 	c.over, c.state = true, frio.StateClosed
 	c.read, c.write = nil, nil
 	c.drop()
-	link := c.link()
+	link := c.upLink()
 	if hand {
 		c.freeSlot()
 	}
@@ -176,9 +177,10 @@ func (c *Conn) gone() {
 	if c.role == frio.Client {
 		c.how().unuse()
 	}
-	if l := c.listener; l != nil {
+	if l := c.listener(); l != nil {
 		l.remove(c)
 	}
+	c.link = nil
 	if link != nil {
 		link.ChildClosed(c.id)
 	}
@@ -199,7 +201,7 @@ func (c *Conn) freeSlot() {
 	}
 	c.slot = false
 	c.how().slots.Give(1)
-	if link := c.link(); link != nil {
+	if link := c.upLink(); link != nil {
 		link.Release()
 	}
 }

@@ -110,17 +110,32 @@ func (c *Conn) pull() bool {
 			return false // what is read could make more
 		}
 	}
-	room, err := c.in.open(&c.ctx)
+	var fresh input // while there is no session
+	in := &fresh
+	if c.s != nil {
+		in = &c.s.in
+	}
+	room, err := in.open(&c.ctx)
 	if err != nil {
 		c.fail(err)
 		return false
 	}
-	n, err := c.lower.Read(room)
+	n, err := c.lower.Read(room[c.tail.copyTo(room):])
 	if n > 0 {
-		c.in.end += uint16(n)
+		n += c.tail.len()
+		c.dropTail()
+		in.end += uint16(n)
+		switch {
+		case in == &fresh && c.keepTail(in.bytes()):
+			in.release()
+			return true
+		case in == &fresh:
+			in = &c.session().in
+			*in = fresh
+		}
 		c.feedHeld()
 	}
-	c.in.settle(&c.ctx)
+	in.settle(&c.ctx)
 	if n == 0 && err != frio.ErrAgain {
 		c.lowerEnded(err)
 	}
@@ -148,14 +163,13 @@ func (c *Conn) failed(err error) {
 
 // feedHeld gives the engine whole records that are held, until one has data; false if there was none.
 func (c *Conn) feedHeld() (progress bool) {
-	if c.datagram() {
+	if c.datagram() || c.s == nil {
 		return false
 	}
 	stepped := false
-	for c.in.len() > 0 {
-		s := c.s
-		b := c.in.bytes()
-		n, err := cut(b, s == nil || !s.fed)
+	for s := c.s; s.in.len() > 0; {
+		b := s.in.bytes()
+		n, err := cut(b, !s.fed)
 		if err != nil {
 			c.badRecord(b[:n], err)
 			return true
@@ -167,7 +181,6 @@ func (c *Conn) feedHeld() (progress bool) {
 			c.failed(err)
 			return true
 		}
-		s = c.s
 		if s.readErr != nil || s.eng.Held() || s.eng.State() == dtls.Awaiting {
 			return progress
 		}
@@ -179,7 +192,7 @@ func (c *Conn) feedHeld() (progress bool) {
 		}
 		s.fed = true
 		used, err := s.eng.Feed(c.now(), b[:n])
-		c.in.drop(used)
+		s.in.drop(used)
 		progress = true
 		c.collect()
 		if !c.afterFeed(err) {
@@ -240,7 +253,7 @@ func (c *Conn) opened() {
 	how := c.how()
 	c.lane.remove(c, true)
 	c.state = frio.StateOpen
-	c.checked = uint32(how.reloads.Load())
+	c.s.checked = uint32(how.reloads.Load())
 	c.lane.add(c)
 	s.stalled = false
 	how.counts.Handshakes.Add(1)

@@ -26,7 +26,7 @@ func (c *Conn) Event(loop *event.Loop, read, write func()) error {
 			return err
 		}
 	}
-	c.away = loop == nil && c.datagram() && c.listener != nil
+	c.away = loop == nil && c.datagram() && c.mine
 	c.read, c.write = read, write
 	if err := c.wish(); err != nil {
 		c.leave()
@@ -39,13 +39,13 @@ func (c *Conn) Event(loop *event.Loop, read, write func()) error {
 
 // move leaves one loop for another, with its deadlines.
 func (c *Conn) move(loop *event.Loop) error {
-	child := c.datagram() && c.listener != nil
+	child := c.datagram() && c.mine
 	if loop != nil && c.loop() != nil && !child {
 		panic("frio: Event with a second loop; Event(nil, nil, nil) leaves the first: " + c.Describe())
 	}
-	if child && loop != nil && c.listener.lane.loop == nil {
+	if child && loop != nil && c.listener().lane.loop == nil {
 		// Below they share a socket, which goes into the loop with them.
-		if err := c.listener.Event(loop, nil, nil); err != nil {
+		if err := c.listener().Event(loop, nil, nil); err != nil {
 			return err
 		}
 	}
@@ -117,10 +117,10 @@ func (c *Conn) wants() (want event.Ready) {
 
 // wholeHeld tells whether there is something for the engine without reading.
 func (c *Conn) wholeHeld() bool {
-	if c.in.len() == 0 {
+	if c.s == nil || c.s.in.len() == 0 {
 		return false
 	}
-	n, err := cut(c.in.bytes(), false)
+	n, err := cut(c.s.in.bytes(), false)
 	return n > 0 || err != nil
 }
 
@@ -320,7 +320,7 @@ func (c *Conn) late() {
 
 // catchUp checks a connection that has missed a reload.
 func (c *Conn) catchUp() {
-	if c.state == frio.StateOpen && c.checked != uint32(c.how().reloads.Load()) {
+	if c.state == frio.StateOpen && c.s.checked != uint32(c.how().reloads.Load()) {
 		c.recheck()
 	}
 }
@@ -328,7 +328,7 @@ func (c *Conn) catchUp() {
 // recheck looks at the peer's certificate again, with what was read after the handshake.
 func (c *Conn) recheck() {
 	how := c.how()
-	c.checked = uint32(how.reloads.Load())
+	c.s.checked = uint32(how.reloads.Load())
 	if err := how.set.recheck(c.s.eng.ConnectionState()); err != nil {
 		how.counts.Rechecked.Add(1)
 		c.fail(fmt.Errorf("checked again after a reload: %w", err))

@@ -71,10 +71,13 @@ func (c *Conn) nextDeadlineShown() (at time.Time) {
 }
 
 func (c *Conn) debugBuffers(w io.Writer) {
-	if n := c.in.len(); n > 0 {
-		fmt.Fprintf(w, "holds %d bytes of records\n", n)
+	if n := c.tail.len(); n > 0 {
+		fmt.Fprintf(w, "holds %d bytes of the first record\n", n)
 	}
 	if s := c.s; s != nil {
+		if n := s.in.len(); n > 0 {
+			fmt.Fprintf(w, "holds %d bytes of records\n", n)
+		}
 		if s.eng != nil && !c.over && s.eng.Held() {
 			fmt.Fprintf(w, "holds a record to be read\n")
 		}

@@ -233,7 +233,7 @@ func (l *lane) recheck() {
 	now := l.how.reloads.Load()
 	for range recheckBatch {
 		c := l.open.first
-		if c == nil || c.checked == uint32(now) {
+		if c == nil || c.s.checked == uint32(now) {
 			return
 		}
 		l.open.remove(c)

@@ -148,7 +148,7 @@ func (l *Listener) acceptOne(ctx *talloc.Context) (*Conn, error) {
 		return nil, err
 	}
 	l.nextID++
-	c.lower, c.listener, c.id, c.slot = lower, l, l.nextID, true
+	c.lower, c.link, c.mine, c.id, c.slot = lower, l, true, l.nextID, true
 	c.onRead = c.fromBelow
 	l.add(c)
 	c.enterLane(l.lane.loop)
@@ -324,7 +324,7 @@ func (l *Listener) remove(c *Conn) {
 	if c.next != nil {
 		c.next.prev = c.prev
 	}
-	c.listener, c.next, c.prev = nil, nil, nil
+	c.link, c.mine, c.next, c.prev = nil, false, nil, nil
 	l.count--
 }
 
