@@ -132,7 +132,7 @@ func (d *decoding) trust() {
 		}
 	}
 	if d.checkCRL != nil && d.allowExpired {
-		d.warn(k.AllowExpiredCRL.at, "a certificate that was revoked after the last CRL is accepted")
+		d.warn(k.AllowExpiredCRL.at, "a certificate that was revoked after the last CRL, or whose issuer has no CRL here, is accepted")
 	}
 }
 

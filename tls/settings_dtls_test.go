@@ -92,6 +92,7 @@ func TestDatagramRefuses(t *testing.T) {
 	goneServer := theCA().issue("server.example.org")
 	d.put("list.crl", pemOf("X509 CRL", theCA().crl(gone, goneServer)))
 	d.put("stale.crl", pemOf("X509 CRL", theCA().crlWith(staleCRL)))
+	d.put("other.crl", pemOf("X509 CRL", otherCA().crl()))
 	of := func(c testCert) *testCert { return &c }
 	good := clientCert()
 	crl := "check_crl = yes\ncrl_file = list.crl"
@@ -112,6 +113,10 @@ func TestDatagramRefuses(t *testing.T) {
 		{"wrong name", "check_cert_name = b.example.org", &good, WrongName, 42},
 		{"revoked", crl, &gone, Revoked, 44},
 		{"expired CRL", "check_crl = yes\ncrl_file = stale.crl", &good, ExpiredCRL, 46},
+		{"expired CRL, allowed", "check_crl = yes\ncrl_file = stale.crl\nallow_expired_crl = yes", &good, nil, 0},
+		{"no CRL", "check_crl = yes\ncrl_file = other.crl", &good, NoCRL, 46},
+		{"no CRL, allowed", "check_crl = yes\ncrl_file = other.crl\nallow_expired_crl = yes", &good, nil, 0},
+		{"revoked, all allowed", crl + "\nallow_expired_crl = yes", &gone, Revoked, 44},
 		{"too deep", "verify_depth = 1", of(newTestCA("sub sub", subCA()).issue("x")), TooDeep, 42},
 	} {
 		t.Run("client/"+c.name, func(t *testing.T) {
@@ -139,6 +144,8 @@ func TestDatagramRefuses(t *testing.T) {
 		{"unknown CA", "", of(otherCA().issue("server.example.org")), UnknownCA, 48},
 		{"no name check, unknown CA", "check_cert_name = no", of(otherCA().issue("server.example.org")), UnknownCA, 48},
 		{"revoked", crl, &goneServer, Revoked, 44},
+		{"no CRL", "check_crl = yes\ncrl_file = other.crl", &okServer, NoCRL, 46},
+		{"no CRL, allowed", "check_crl = yes\ncrl_file = other.crl\nallow_expired_crl = yes", &okServer, nil, 0},
 	} {
 		t.Run("server/"+c.name, func(t *testing.T) {
 			s := d.datagramClient(c.lines)

@@ -59,7 +59,11 @@ func (f *loaded) readTrust(p *plan) {
 				f.fail(file.at, "%s: no CRL in it (no -----BEGIN X509 CRL-----)", file.path)
 			}
 		}
-		if len(f.crls) == 0 && len(f.errs) == 0 && !p.broken {
+		switch {
+		case len(f.crls) > 0 || len(f.errs) > 0 || p.broken:
+		case p.allowExpired:
+			f.warn(p.checkCRL, "there is no CRL in ca_file, ca_path or crl_file: nobody is found to be revoked")
+		default:
 			f.fail(p.checkCRL, "needs CRLs, and there is none in ca_file, ca_path or crl_file")
 		}
 	}

@@ -134,6 +134,7 @@ func TestServerRefuses(t *testing.T) {
 	viaSub := subCA().issue("sub.example.org")
 	d.put("some.crl", pemOf("X509 CRL", theCA().crl(gone)))
 	d.put("stale.crl", pemOf("X509 CRL", theCA().crlWith(staleCRL)))
+	d.put("stale-gone.crl", pemOf("X509 CRL", theCA().crlWith(staleCRL, gone)))
 	d.put("other.crl", pemOf("X509 CRL", otherCA().crl()))
 	of := func(c testCert) *testCert { return &c }
 	crl := func(file string) string { return "check_crl = yes\ncrl_file = " + file + ".crl\n" }
@@ -163,7 +164,11 @@ func TestServerRefuses(t *testing.T) {
 		{name: "no CRL", lines: crl("other"), cert: &good, reason: NoCRL, text: "there is none", alert: "bad certificate"},
 		{name: "expired CRL", lines: crl("stale"), cert: &good, reason: ExpiredCRL, text: "nextUpdate", alert: "bad certificate"},
 		{name: "expired CRL, allowed", lines: crl("stale") + "allow_expired_crl = yes", cert: &good},
-		{name: "no CRL, expired allowed", lines: crl("other") + "allow_expired_crl = yes", cert: &good, reason: NoCRL, text: "there is none", alert: "bad certificate"},
+		{name: "no CRL, allowed", lines: crl("other") + "allow_expired_crl = yes", cert: &good},
+		{name: "no CRL at all, allowed", lines: "check_crl = yes\nallow_expired_crl = yes", cert: &good},
+		{name: "no CRL of an intermediate, allowed", lines: crl("some") + "check_all_crl = yes\nallow_expired_crl = yes", cert: &viaSub},
+		{name: "no CRL of an intermediate", lines: crl("some") + "check_all_crl = yes", cert: &viaSub, reason: NoCRL, text: "there is none", alert: "bad certificate"},
+		{name: "revoked by an expired CRL, allowed", lines: crl("stale-gone") + "allow_expired_crl = yes", cert: &gone, reason: Revoked, text: "keyCompromise", alert: "bad certificate"},
 		{name: "too deep", lines: "verify_depth = 1", cert: of(newTestCA("sub sub", subCA()).issue("x")), reason: TooDeep, text: "2 intermediate CAs, verify_depth is 1", alert: "bad certificate"},
 		{name: "deep enough", lines: "verify_depth = 1", cert: &viaSub},
 	} {
@@ -220,6 +225,8 @@ func TestClientRefuses(t *testing.T) {
 	d := newTestDir(t)
 	gone := theCA().issue("server.example.org")
 	d.put("some.crl", pemOf("X509 CRL", theCA().crl(gone)))
+	d.put("stale.crl", pemOf("X509 CRL", theCA().crlWith(staleCRL)))
+	d.put("other.crl", pemOf("X509 CRL", otherCA().crl()))
 	wild := theCA().issue("x", withWildcard)
 	uri := theCA().issue("x", withURI)
 	ip := theCA().issue("x")
@@ -250,6 +257,10 @@ func TestClientRefuses(t *testing.T) {
 		{name: "wrong usage", cert: of(theCA().issue("server.example.org", onlyClient)), reason: WrongUsage, text: "usage"},
 		{name: "common name", lines: "check_cert_cn = other", cert: &good, reason: WrongName, text: "its common name is not other"},
 		{name: "revoked", lines: "check_crl = yes\ncrl_file = some.crl", cert: &gone, reason: Revoked, text: "RFC 5280, Section 6.3.3"},
+		{name: "no CRL", lines: "check_crl = yes\ncrl_file = other.crl", cert: &good, reason: NoCRL, text: "there is none"},
+		{name: "no CRL, allowed", lines: "check_crl = yes\ncrl_file = other.crl\nallow_expired_crl = yes", cert: &good},
+		{name: "expired CRL", lines: "check_crl = yes\ncrl_file = stale.crl", cert: &good, reason: ExpiredCRL, text: "nextUpdate"},
+		{name: "expired CRL, allowed", lines: "check_crl = yes\ncrl_file = stale.crl\nallow_expired_crl = yes", cert: &good},
 		{name: "too deep", lines: "verify_depth = 1", cert: of(newTestCA("sub sub", subCA()).issue("server.example.org")), reason: TooDeep, text: "2 intermediate"},
 	} {
 		if c.host == "" {
