@@ -48,8 +48,8 @@ func (c *Conn) debug(w io.Writer) {
 	c.debugBuffers(in)
 	if e, ok := s.eng.(*dtls.Engine); ok {
 		n := e.Counts()
-		fmt.Fprintf(in, "records in %d, out %d, forged %d, malformed %d, replayed %d, retransmitted flights %d, mtu %d\n",
-			n.RecordsIn, n.RecordsOut, n.Forged, n.Malformed, n.Replayed, n.Retransmits, e.MTU())
+		fmt.Fprintf(in, "records in %d, out %d, empty %d, forged %d, malformed %d, replayed %d, retransmitted flights %d, mtu %d\n",
+			n.RecordsIn, n.RecordsOut, n.Empty, n.Forged, n.Malformed, n.Replayed, n.Retransmits, e.MTU())
 	}
 	if s.readErr != nil || s.writeErr != nil {
 		fmt.Fprintf(in, "read ended: %v, write ended: %v\n", s.readErr, s.writeErr)

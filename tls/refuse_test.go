@@ -18,6 +18,7 @@ import (
 	"github.com/frio-io/frio"
 	"github.com/frio-io/frio/friotest"
 	"github.com/frio-io/frio/tls"
+	"github.com/frio-io/frio/tls/dtls"
 )
 
 // TestRefused: each reason to refuse a peer is told at both ends, as the cause there.
@@ -196,6 +197,50 @@ func TestFloods(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestDatagramFloods: a peer of DTLS that floods empty records is dropped, and is told by an alert; forged and replayed ones do
+// nothing to it, and others go on.
+func TestDatagramFloods(t *testing.T) {
+	e := friotest.NewEnv(t, false, 1)
+	l := datagramListener(e, "require_client_cert = no\n", "")
+	other, p := dialRaw(e, l), dialRaw(e, l)
+	otherChild, child := other.open(e, l), p.open(e, l)
+	echo := func(p *rawPeer, child *friotest.Probe) {
+		t.Helper()
+		p.send(p.seal("ping"))
+		e.Expect(child, []byte("ping"))
+	}
+	echo(other, otherChild)
+	echo(p, child)
+	forged := p.seal("")
+	forged[len(forged)-1] ^= 1
+	replayed := p.seal("")
+	for range 500 {
+		p.send(forged)
+		p.send(replayed)
+		e.Turn()
+	}
+	e.Spin(3)
+	echo(p, child)
+	child.Wish(nil, func() {}, nil)
+	const bound = 32
+	sent := 0
+	for ; child.State() == frio.StateOpen && sent < 10*bound; sent++ {
+		p.send(p.seal(""))
+		e.Spin(2)
+	}
+	end := e.ExpectEnd(child)
+	var alert *dtls.AlertError
+	if !errors.As(end, &alert) || alert.Received || alert.Alert != 10 || child.State() != frio.StateFailed || sent > bound+1 {
+		t.Errorf("after %d empty records: %v", sent, end)
+	}
+	e.Until("the alert", func() bool { p.receive(e.Loop.Now()); return p.err != nil })
+	if !errors.As(p.err, &alert) || !alert.Received || alert.Alert != 10 {
+		t.Errorf("the peer got %v", p.err)
+	}
+	child.Close()
+	echo(other, otherChild)
 }
 
 // TestKeyUpdateUnread: a peer that asks for answers and reads none, with data between so that each is in order, fills our output to

@@ -85,6 +85,7 @@ type Engine struct {
 
 	resumed    bool
 	warnings   uint8
+	useless    uint8
 	refusals   uint8
 	peer       [][]byte // certificates, DER
 	proto      string

@@ -114,7 +114,7 @@ func (e *Engine) sealedRecord(now time.Time, r record) error {
 	if ok && r.typ == typeApplicationData && n > 0 {
 		b[start], b[start+1] = byte(n>>8), byte(n)
 		e.in.b = b
-		e.warnings = 0
+		e.warnings, e.useless = 0, 0
 		e.last = nil // the peer has seen our Finished: it sends no data before
 		return nil
 	}
@@ -126,16 +126,34 @@ func (e *Engine) sealedRecord(now time.Time, r record) error {
 			return ErrLimit
 		}
 		return nil
+	case r.typ == typeHandshake && n == 0: // RFC 5246, Section 6.2.1: there must be none
+		e.counts.Malformed++
+		return e.noData()
 	case r.typ == typeHandshake:
 		return e.fragments(now, r, b[start+2:])
+	case r.typ == typeAlert && n != 2:
+		e.counts.Malformed++
+		return e.noData()
 	case r.typ == typeAlert:
 		return e.alertIn(b[start+2:])
 	case r.typ == typeApplicationData:
 		e.counts.Empty++
 		e.last = nil
-		return nil
+		return e.noData()
 	}
 	return alertf(alertUnexpectedMessage, "change_cipher_spec in epoch 1 (RFC 5246, Section 7.1)")
+}
+
+// noData counts an authenticated record that has nothing for the application and does nothing for the association. Only the peer can
+// make them, so that it is the peer who ends the association by too many; what others forge is discarded before.
+func (e *Engine) noData() error {
+	if e.state != Open {
+		return nil // a handshake has limits of its own
+	}
+	if e.useless++; e.useless > maxUseless {
+		return alertf(alertUnexpectedMessage, "more than %d records without data between two with data", maxUseless)
+	}
+	return nil
 }
 
 // fragments takes the handshake fragments of one record.
@@ -144,7 +162,7 @@ func (e *Engine) fragments(now time.Time, r record, b []byte) error {
 		f, rest, ok := parseFragment(b)
 		if !ok {
 			e.counts.Malformed++
-			return nil
+			return e.noData()
 		}
 		b = rest
 		if err := e.fragment(now, r, f); err != nil {
@@ -200,7 +218,7 @@ func (e *Engine) late(now time.Time, f fragment) error {
 	}
 	if f.typ != typeHelloRequest && f.typ != typeClientHello {
 		e.counts.Fragments++
-		return nil
+		return e.noData()
 	}
 	// No renegotiation (RFC 5246, Section 7.2.2).
 	if e.refusals == maxRefusals {

@@ -27,6 +27,7 @@ const (
 	maxEarlyBytes = 8 << 10 // a Finished, and a record or two of 4096 bytes
 
 	maxWarnings       = 16 // warning alerts between two application records
+	maxUseless        = 32 // empty and other useless records between two of them; repeated flights leave up to maxPeerRetransmits
 	maxRefusals       = 4  // renegotiations answered by no_renegotiation
 	maxHelloVerify    = 4  // cookies that a client accepts for one hello
 	maxHelloSeq       = 16 // message_seq of a server's first hello: so many cookies went before it

@@ -333,6 +333,78 @@ func TestAfterHandshake(t *testing.T) {
 	}
 }
 
+// TestUselessRecordsBounded: a peer that floods what has no data is dropped, by an alert; what others forge is not the peer's.
+func TestUselessRecordsBounded(t *testing.T) {
+	late := append(appendMessageHeader(nil, typeFinished, 200, 12, 0, 12), make([]byte, 12)...)
+	for _, tt := range []struct {
+		name string
+		typ  uint8
+		body []byte
+	}{
+		{"empty data", typeApplicationData, nil},
+		{"empty handshake record", typeHandshake, nil},
+		{"half a fragment", typeHandshake, late[:20]},
+		{"a Finished of no handshake", typeHandshake, late},
+		{"alert of one byte", typeAlert, []byte{levelWarning}},
+	} {
+		for _, inOne := range []bool{false, true} { // datagram
+			for _, byServer := range []bool{false, true} {
+				sc, cc := configs(keyECDSA)
+				from, to := openPair(t, sc, cc)
+				if byServer {
+					from, to = to, from
+				}
+				record := func() []byte { return must(from.appendRecord(nil, tt.typ, 1, tt.body)) }
+				flood := func(count int) (err error) {
+					var all []byte
+					for range count {
+						all = append(all, record()...)
+						if !inOne {
+							_, err = to.Feed(epochStart, all)
+							all = nil
+						}
+					}
+					if inOne {
+						_, err = to.Feed(epochStart, all)
+					}
+					return err
+				}
+				for range 3 { // data between them begins anew
+					if err := flood(maxUseless); err != nil || len(to.Out()) > 0 {
+						t.Fatalf("%s: %v, %d datagrams", tt.name, err, len(to.Out()))
+					}
+					d, _, _ := from.Seal(nil, []byte("data between"))
+					to.Feed(epochStart, d)
+					if n, err := to.Read(make([]byte, 100)); n == 0 || err != nil {
+						t.Fatalf("%s: read %d, %v", tt.name, n, err)
+					}
+				}
+				if err := flood(maxUseless); err != nil {
+					t.Fatal(err)
+				}
+				// Forged, replayed, and of no epoch: from anybody.
+				forged := record()
+				forged[len(forged)-1] ^= 1
+				for range 3 * maxUseless {
+					for _, b := range [][]byte{forged, {typeApplicationData, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 9, 0, 0}} {
+						if _, err := to.Feed(epochStart, b); err != nil || to.State() != Open {
+							t.Fatalf("%s: ended by what is forged: %v", tt.name, err)
+						}
+					}
+				}
+				err := flood(1)
+				var alert *AlertError
+				if !errors.As(err, &alert) || alert.Received || alert.Alert != alertUnexpectedMessage || to.State() != Failed || len(to.Out()) != 1 {
+					t.Fatalf("%s: %v, state %v, %d datagrams", tt.name, err, to.State(), len(to.Out()))
+				}
+				if _, err := from.Feed(epochStart, to.Out()[0]); !errors.As(err, &alert) || !alert.Received || from.State() != Failed {
+					t.Errorf("%s: the flooder sees %v", tt.name, err)
+				}
+			}
+		}
+	}
+}
+
 // The limits of keys: sequence numbers, blocks, forgeries.
 func TestKeyLimits(t *testing.T) {
 	sc, cc := configs(keyECDSA)
