@@ -18,8 +18,8 @@ import (
 	"time"
 )
 
-// certificates makes a CA and a certificate for 127.0.0.1 in a directory: ca.pem, server.pem, server.key.
-func certificates(t *testing.T) (dir string) {
+// certificates makes a CA and a certificate for 127.0.0.1 in a directory: ca.pem, server.pem, server.key; and as many more.
+func certificates(t *testing.T, more ...string) (dir string) {
 	t.Helper()
 	dir = t.TempDir()
 	write := func(name, kind string, der []byte) {
@@ -53,7 +53,9 @@ func certificates(t *testing.T) (dir string) {
 		return c, key
 	}
 	ca, key := make("ca", nil, nil)
-	make("server", ca, key)
+	for _, name := range append([]string{"server"}, more...) {
+		make(name, ca, key)
+	}
 	return dir
 }
 

@@ -3,7 +3,6 @@ package main
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -124,27 +123,38 @@ func start(t *testing.T, args ...string) *process { return startWith(t, nil, arg
 
 func startWith(t *testing.T, env []string, args ...string) *process {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	p := &process{Cmd: exec.CommandContext(ctx, os.Args[0], args...), t: t, done: make(chan struct{})}
+	return startCommand(t, patience, itself(env, args...))
+}
+
+// itself is the program as a command, with more in its environment.
+func itself(env []string, args ...string) *exec.Cmd {
+	cmd := exec.Command(os.Args[0], args...)
 	// Nothing is told of races at exit: there is no reason to wait a second for it.
-	p.Env = append(append(os.Environ(), asProgram+"=1", "GORACE=atexit_sleep_ms=0"), env...)
+	cmd.Env = append(append(os.Environ(), asProgram+"=1", "GORACE=atexit_sleep_ms=0"), env...)
+	return cmd
+}
+
+// startCommand starts a program of ours or of others. It is killed after limit, or when the test ends.
+func startCommand(t *testing.T, limit time.Duration, cmd *exec.Cmd) *process {
+	t.Helper()
+	p := &process{Cmd: cmd, t: t, done: make(chan struct{})}
 	out, outErr := p.StdoutPipe()
 	errs, errErr := p.StderrPipe()
 	in, inErr := p.StdinPipe()
 	if err := errors.Join(outErr, errErr, inErr, p.Start()); err != nil {
-		cancel()
 		t.Fatal(err)
 	}
+	timer := time.AfterFunc(limit, func() { p.Process.Kill() })
 	p.in, p.out, p.err = in, newText(out), newText(errs)
 	go func() {
 		defer close(p.done)
 		_ = p.out.String() + p.err.String() // Wait closes the pipes
 		_ = p.Wait()
 		p.code = p.ProcessState.ExitCode()
-		cancel()
+		timer.Stop()
 	}()
 	t.Cleanup(func() {
-		cancel()
+		p.Process.Kill()
 		in.Close()
 		<-p.done
 	})
