@@ -35,6 +35,12 @@ type SocketAddresser interface {
 	SocketAddr() (local, remote netip.AddrPort)
 }
 
+// PathAddresser tells the names of a Unix socket's two ends, "@name" for an abstract one; "" is an end without a name, and both ends
+// of any other socket. Layers do not forward it: it is found by Lower.
+type PathAddresser interface {
+	SocketPaths() (local, remote string)
+}
+
 // Corker gathers what is written until Uncork.
 type Corker interface {
 	Cork()

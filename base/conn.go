@@ -60,6 +60,7 @@ var (
 	_ frio.CloseWriter     = (*Conn)(nil)
 	_ frio.Addresser       = (*Conn)(nil)
 	_ frio.SocketAddresser = (*Conn)(nil)
+	_ frio.PathAddresser   = (*Conn)(nil)
 	_ frio.Corker          = (*Conn)(nil)
 	_ frio.Stater          = (*Conn)(nil)
 	_ frio.Linked          = (*Conn)(nil)
@@ -475,6 +476,9 @@ func (c *Conn) RemoteAddr() netip.AddrPort { return c.remote.AddrPort }
 func (c *Conn) SocketAddr() (local, remote netip.AddrPort) {
 	return c.local.AddrPort, c.remote.AddrPort
 }
+
+// SocketPaths are the names of a Unix socket's ends.
+func (c *Conn) SocketPaths() (local, remote string) { return c.local.Path, c.remote.Path }
 
 // PeerIdentity is a Unix peer's, nil for others.
 func (c *Conn) PeerIdentity() *frio.Identity { return c.identity }

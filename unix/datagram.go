@@ -36,9 +36,10 @@ type Datagram struct {
 }
 
 var (
-	_ frio.IO        = (*Datagram)(nil)
-	_ frio.Addresser = (*Datagram)(nil)
-	_ frio.Stater    = (*Datagram)(nil)
+	_ frio.IO            = (*Datagram)(nil)
+	_ frio.Addresser     = (*Datagram)(nil)
+	_ frio.PathAddresser = (*Datagram)(nil)
+	_ frio.Stater        = (*Datagram)(nil)
 )
 
 func newDatagram(ctx *talloc.Context, k sock.Kernel, opts *options, role frio.Role, f *file) (frio.IO, error) {
@@ -252,6 +253,14 @@ func (d *Datagram) send(p []byte) (int, error) {
 // LocalAddr and RemoteAddr are zero: a name is not a netip address.
 func (d *Datagram) LocalAddr() netip.AddrPort  { return netip.AddrPort{} }
 func (d *Datagram) RemoteAddr() netip.AddrPort { return netip.AddrPort{} }
+
+// SocketPaths are the names of our end and the peer's; what the system has made up for the connecting side is not asked for.
+func (d *Datagram) SocketPaths() (local, remote string) {
+	if d.role == frio.Client {
+		return "", d.file.path
+	}
+	return d.file.path, ""
+}
 
 // Event puts the socket into a loop, changes its wishes, or takes it out.
 func (d *Datagram) Event(loop *event.Loop, read, write func()) error {

@@ -295,6 +295,38 @@ func TestDatagramToAnUnnamedSender(t *testing.T) {
 	k.Close(fd)
 }
 
+func TestSocketPaths(t *testing.T) {
+	e := friotest.NewEnv(t, true, 1)
+	path := e.Place.File
+	check := func(one *friotest.Probe, local, remote string) {
+		t.Helper()
+		if l, r := one.IO.(frio.PathAddresser).SocketPaths(); l != local || r != remote {
+			t.Errorf("%s: %q and %q, want %q and %q", one.Describe(), l, r, local, remote)
+		}
+	}
+	for _, kind := range []string{"stream", "datagram"} {
+		l, c := listener(e, path, "type = "+kind+"\n"), e.ParseText(nil, "home_server", fmt.Sprintf("home_server x {\nprotocol = unix\nunix {\nfilename = %q\ntype = %s\n}\n}\n", path, kind))
+		if err := l.Open(); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Connect(); err != nil {
+			t.Fatal(err)
+		}
+		check(l, path, "")
+		check(c, "", path)
+		if kind == "stream" {
+			child, err := l.Accept(nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			check(child, path, "")
+			child.Close()
+		}
+		c.Close()
+		l.Close()
+	}
+}
+
 func TestConfigMistakes(t *testing.T) {
 	long := "/" + strings.Repeat("x", 200)
 	cases := []struct{ lines, want string }{
