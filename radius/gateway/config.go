@@ -20,7 +20,7 @@ type Config struct {
 	Realms  *Realms
 	Notes   conf.Errors // keys without effect, and warnings
 
-	rewrites map[*radius.Rewrite]string // their names, for Debug
+	rewrites []*rewrite // in order of the file
 
 	// DefaultFallback is default_fallback of `proxy { }`: where no home server of a realm's pool lives, realm DEFAULT is asked.
 	DefaultFallback bool

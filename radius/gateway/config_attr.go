@@ -2,43 +2,37 @@ package gateway
 
 import (
 	"fmt"
-	"strconv"
 	"strings"
 
 	"github.com/frio-io/frio/conf"
 	"github.com/frio-io/frio/radius"
+	"github.com/frio-io/frio/radius/dict"
 )
 
-// attribute is an attribute as a file names it: by its name, by its number, or a vendor's by `vendor:number`. With `vendor:*` it is all that
-// a vendor has.
+// attribute is an attribute as a file names it (dict.Lookup), or with `.*` behind a vendor's name or number all that this vendor has. radsecproxy
+// writes a colon between vendor and number.
 type attribute struct {
 	radius.ID
 	all bool
 }
 
-// parseAttribute reads one; a mistake is a sentence without its end.
+// parseAttribute reads one.
 func parseAttribute(text string) (a attribute, mistake string) {
-	vendor, number, isVendor := strings.Cut(text, ":")
-	if !isVendor {
-		number = vendor
+	if head, last, found := strings.Cut(text, ":"); found && head != "" && strings.Trim(head, "0123456789") == "" {
+		text = head + "." + last
 	}
-	if isVendor {
-		n, err := strconv.ParseUint(vendor, 10, 24) // RFC 2865, Section 5.26
-		if err != nil || n == 0 {
-			return a, fmt.Sprintf("`%s` is no vendor's number", vendor)
+	if vendor, all := strings.CutSuffix(text, ".*"); all {
+		n, ok := dict.Vendor(strings.TrimPrefix(vendor, "Vendor-"))
+		if !ok {
+			return a, fmt.Sprintf("no vendor `%s`", vendor)
 		}
-		a.Vendor = uint32(n)
-		if number == "*" {
-			a.all = true
-			return a, ""
-		}
+		return attribute{ID: radius.ID{Vendor: n}, all: true}, ""
 	}
-	n, err := strconv.ParseUint(number, 10, 8)
-	if err != nil || n == 0 {
-		return a, fmt.Sprintf("`%s` is no attribute: 1 to 255", number)
+	found, ok := dict.Lookup(text)
+	if !ok {
+		return a, fmt.Sprintf("no attribute `%s` (a name, a number, or vendor.number)", text)
 	}
-	a.Type = uint8(n)
-	return a, ""
+	return attribute{ID: found.ID}, ""
 }
 
 // one reads an attribute that is not all of a vendor's.
@@ -57,27 +51,18 @@ func (r *reader) one(p *conf.Pair, text string) (radius.ID, bool) {
 // key checks the attribute that keyed-balance goes by.
 func (r *reader) key(p *conf.Pair) { r.one(p, p.Value) }
 
-// value reads "Reply-Message = text" of a rule that adds an attribute.
+// value reads "Reply-Message = hello" of a rule that adds an attribute. A value may be a secret: no mistake shows it.
 func (r *reader) value(p *conf.Pair) (v radius.Value, ok bool) {
-	name, text, found := strings.Cut(p.Value, "=")
-	name, text = strings.TrimSpace(name), strings.TrimSpace(text)
-	if !found {
-		r.fail(p, "`%s` is not an attribute and its value, as in \"Reply-Message = hello\"", p.Value)
-		return v, false
+	pairs, err := dict.Parse(p.Value)
+	switch {
+	case err != nil:
+		r.fail(p, "%v", err)
+	case len(pairs) != 1:
+		r.fail(p, "it is not one attribute with its value, as in \"Reply-Message = 'good day'\"")
+	case pairs[0].Op != "=":
+		r.fail(p, "operator %s is not possible here: write =", pairs[0].Op)
+	default:
+		return radius.Value{ID: pairs[0].Attr.ID, Value: pairs[0].Value}, true
 	}
-	if v.ID, ok = r.one(p, name); !ok {
-		return v, false
-	}
-	value, mistake := parseValue(v.ID, text)
-	if mistake != "" {
-		r.fail(p, "%s: %s", name, mistake)
-		return v, false
-	}
-	v.Value = value
-	return v, true
-}
-
-// parseValue reads a value: octets as 0x and hexadecimal, 'text' in quotes, else what the attribute's type says.
-func parseValue(id radius.ID, text string) (value []byte, mistake string) {
-	return []byte(text), ""
+	return v, false
 }

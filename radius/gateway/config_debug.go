@@ -29,6 +29,13 @@ func (c *Config) Debug(w io.Writer) {
 	for _, m := range c.Realms.All {
 		p.section("realm "+m.Name, func(p printer) { p.realm(m) })
 	}
+	for _, w := range c.rewrites {
+		p.section("rewrite "+w.name, func(p printer) {
+			for _, line := range w.lines {
+				fmt.Fprintln(p.w, line)
+			}
+		})
+	}
 	p.section("proxy", func(p printer) {
 		p.key("default_fallback", yesNo(c.DefaultFallback))
 		p.key("realm_delimiters", fmt.Sprintf("%q", c.Realms.Delimiters))
@@ -78,7 +85,11 @@ func (p printer) rewrites(in, out *radius.Rewrite) {
 		r   *radius.Rewrite
 	}{{"rewrite_in", in}, {"rewrite_out", out}} {
 		if one.r != nil {
-			p.key(one.key, p.cfg.rewrites[one.r])
+			for _, w := range p.cfg.rewrites {
+				if w.compiled == one.r {
+					p.key(one.key, w.name)
+				}
+			}
 		}
 	}
 }

@@ -42,7 +42,7 @@ type homeKeys struct {
 	NumAnswersToAlive int           `conf:"num_answers_to_alive,min=1,max=100"`
 	Username          string        `conf:"username"`
 	Password          *conf.Secret  `conf:"password"`
-	MaxOutstanding    int           `conf:"max_outstanding,max=1048576,unlimited,zero"`
+	MaxOutstanding    int           `conf:"max_outstanding,min=0,max=1048576,unlimited,zero"`
 	Limit             homeLimitKeys `conf:"limit"`
 	LoopPrevention    Demand        `conf:"loop_prevention"`
 	AddTTL            uint8         `conf:"add_ttl,min=1"`
@@ -59,9 +59,9 @@ type oldHomeKeys struct {
 // homeLimitKeys are `limit { }` of a home_server. FreeRADIUS writes 0 for unlimited and never.
 type homeLimitKeys struct {
 	limitKeys
-	MaxRequests int           `conf:"max_requests,max=1000000000,unlimited,zero"`
-	Start       int           `conf:"start,max=1024"`
-	Min         int           `conf:"min,max=1024"`
+	MaxRequests int           `conf:"max_requests,min=0,max=1000000000,unlimited,zero"`
+	Start       int           `conf:"start,min=0,max=1024"`
+	Min         int           `conf:"min,min=0,max=1024"`
 	Connecting  int           `conf:"connecting,min=1,max=1024"`
 	OpenDelay   time.Duration `conf:"open_delay,max=1m"`
 	CloseDelay  time.Duration `conf:"close_delay,max=1h"`
@@ -69,7 +69,7 @@ type homeLimitKeys struct {
 
 // limitKeys are those that a client's `limit { }` has as well.
 type limitKeys struct {
-	MaxConnections int           `conf:"max_connections,max=65536,unlimited,zero"`
+	MaxConnections int           `conf:"max_connections,min=0,max=65536,unlimited,zero"`
 	Lifetime       time.Duration `conf:"lifetime,min=1s,max=8760h,never,zero"`
 	IdleTimeout    time.Duration `conf:"idle_timeout,min=1s,max=8760h,never,zero"`
 }
@@ -86,10 +86,10 @@ type rewriteKeys struct {
 
 func (r *reader) rewritesOf(k *rewriteKeys) (in, out *radius.Rewrite) {
 	if k.RewriteIn != nil {
-		in = pick(r, k.RewriteIn, r.rewrites, "rewrite")
+		in = pick(r, k.RewriteIn, r.rewrites, "rewrite").rules()
 	}
 	if k.RewriteOut != nil {
-		out = pick(r, k.RewriteOut, r.rewrites, "rewrite")
+		out = pick(r, k.RewriteOut, r.rewrites, "rewrite").rules()
 	}
 	return in, out
 }
@@ -190,7 +190,7 @@ func (r *reader) sockets(cs *conf.Section, h *Home) {
 type retransmitKeys struct {
 	Initial  time.Duration `conf:"irt,min=100ms,max=30s"`
 	Max      time.Duration `conf:"mrt,min=100ms,max=2m,never,zero"`
-	Count    int           `conf:"mrc,max=20,unlimited,zero"`
+	Count    int           `conf:"mrc,min=0,max=20,unlimited,zero"`
 	Duration time.Duration `conf:"mrd,min=1s,max=5m"`
 }
 

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/frio-io/frio/conf"
@@ -75,10 +76,9 @@ func (r *reader) fallback(pool *HomePool, p *conf.Pair) {
 		e.Hint = conf.DidYouMean(p.Value, append(namesOf(r.homes), "reject", "drop"))
 		return
 	}
-	for _, one := range pool.Homes {
-		if one == h {
-			r.fail(p, "`%s` is in the pool already", p.Value)
-		}
+	if slices.Contains(pool.Homes, h) {
+		r.fail(p, "`%s` is in the pool already", p.Value)
+		return
 	}
 	pool.FallbackHome = h
 }

@@ -9,7 +9,6 @@ import (
 	"fmt"
 
 	"github.com/frio-io/frio/conf"
-	"github.com/frio-io/frio/radius"
 	"github.com/frio-io/frio/talloc"
 )
 
@@ -19,11 +18,11 @@ import (
 func ParseConfig(ctx *talloc.Context, root *conf.Section) (*Config, conf.Errors) {
 	r := &reader{
 		ctx:      ctx,
-		cfg:      &Config{Clients: map[string]*ClientList{}, rewrites: map[*radius.Rewrite]string{}},
+		cfg:      &Config{Clients: map[string]*ClientList{}},
 		secrets:  map[string]*Secret{},
 		homes:    map[string]*Home{},
 		pools:    map[string]*HomePool{},
-		rewrites: map[string]*radius.Rewrite{},
+		rewrites: map[string]*rewrite{},
 	}
 	r.readProxy(root)
 	r.readRewrites(root)
@@ -47,7 +46,7 @@ type reader struct {
 	secrets  map[string]*Secret
 	homes    map[string]*Home
 	pools    map[string]*HomePool
-	rewrites map[string]*radius.Rewrite
+	rewrites map[string]*rewrite
 }
 
 // add notes the mistakes in err, those without a position at cs.

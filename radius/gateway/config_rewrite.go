@@ -1,11 +1,13 @@
 package gateway
 
 import (
+	"fmt"
 	"regexp"
 	"strings"
 
 	"github.com/frio-io/frio/conf"
 	"github.com/frio-io/frio/radius"
+	"github.com/frio-io/frio/radius/dict"
 )
 
 type ruleKeys struct {
@@ -16,17 +18,44 @@ type ruleKeys struct {
 	Add        []*conf.Pair `conf:"add"`
 }
 
+// rewrite is one `rewrite NAME { }`.
+type rewrite struct {
+	name     string
+	compiled *radius.Rewrite
+	lines    []string // for Debug
+}
+
+// rules returns the compiled rules; nil for none.
+func (w *rewrite) rules() *radius.Rewrite {
+	if w == nil {
+		return nil
+	}
+	return w.compiled
+}
+
 func (r *reader) readRewrites(root *conf.Section) {
 	for _, cs := range r.named(root, "rewrite") {
-		rewrite := r.rewrite(cs)
-		if _, taken := r.rewrites[cs.Name2]; !taken {
-			r.rewrites[cs.Name2] = rewrite
-			r.cfg.rewrites[rewrite] = cs.Name2
+		w := &rewrite{name: cs.Name2, compiled: r.rewrite(cs)}
+		for _, p := range cs.Pairs("") {
+			w.lines = append(w.lines, ruleText(p))
+		}
+		r.cfg.rewrites = append(r.cfg.rewrites, w)
+		if _, taken := r.rewrites[w.name]; !taken {
+			r.rewrites[w.name] = w
 		}
 	}
 }
 
-// rewrite reads one rewrite. With mistakes it is one that does nothing.
+// ruleText is a rule for Debug, without a value that is secret.
+func ruleText(p *conf.Pair) string {
+	pairs, err := dict.Parse(p.Value)
+	if (p.Name == "add" || p.Name == "supplement") && err == nil && len(pairs) == 1 && pairs[0].Attr.Secret {
+		return fmt.Sprintf("%s = \"%s = <hidden>\"", p.Name, pairs[0].Attr.Name)
+	}
+	return fmt.Sprintf("%s = %q", p.Name, p.Value)
+}
+
+// rewrite compiles the rules of one section. With mistakes they do nothing.
 func (r *reader) rewrite(cs *conf.Section) *radius.Rewrite {
 	var k ruleKeys
 	r.add(cs, cs.Decode(&k))
@@ -63,12 +92,12 @@ func (r *reader) rewrite(cs *conf.Section) *radius.Rewrite {
 	if len(cs.Pairs("")) == 0 {
 		r.failSection(cs, "it says nothing (remove, whitelist, modify, supplement, add)")
 	}
-	rewrite, err := radius.NewRewrite(rules)
+	compiled, err := radius.NewRewrite(rules)
 	if err != nil {
 		r.failSection(cs, "%v", err)
 		return new(radius.Rewrite)
 	}
-	return rewrite
+	return compiled
 }
 
 // possible tells whether a rule is one that packets can be treated by; the reason why not stands at its line.
