@@ -80,8 +80,16 @@ type Layer interface{ Lower() IO }
 type Stater interface{ State() State }
 
 // Sharder is one IO with several sockets. Open, Close, Describe and Debug act on the whole;
-// Accept, Read, Write and Event on the shards.
+// Accept, Read, Write and Event on the shards. Each of these is a Shard. Once one has gone to another thread, the whole is not called
+// any more: who closes it closes each shard on its own thread.
 type Sharder interface{ Shards() []IO }
+
+// Shard is a listener with a context of its own, which holds its memory, with that of the layers on it and of nothing else. So it goes to
+// another thread while it is in no loop: Detach there, Adopt here. Of its children only those that are Tied go along.
+type Shard interface {
+	IO
+	Context() *talloc.Context
+}
 
 // Verdict is what a Gate says about a datagram.
 type Verdict uint8

@@ -71,6 +71,7 @@ var (
 	_ frio.Parent          = (*Listener)(nil)
 	_ frio.Stater          = (*Listener)(nil)
 	_ frio.Link            = (*Listener)(nil)
+	_ frio.Shard           = (*Listener)(nil)
 )
 
 // NewListener makes a listener that Open opens.
@@ -112,6 +113,9 @@ func (l *listenerReady) Describe() string { return (*Listener)(l).Describe() }
 
 // Describe says "tcp 192.0.2.1:2083".
 func (l *Listener) Describe() string { return l.cfg.Method + " " + l.local.String() }
+
+// Context is frio.Shard's.
+func (l *Listener) Context() *talloc.Context { return &l.ctx }
 
 // Kind is that of the children.
 func (l *Listener) Kind() frio.Kind { return frio.Stream }

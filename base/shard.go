@@ -11,6 +11,14 @@ import (
 	"github.com/frio-io/frio/talloc"
 )
 
+// ContextOf is the context for the layer on lower: that of a shard goes from thread to thread with all layers in it; else ctx.
+func ContextOf(lower frio.IO, ctx *talloc.Context) *talloc.Context {
+	if s, ok := lower.(frio.Shard); ok {
+		return s.Context()
+	}
+	return ctx
+}
+
 // Sharded is one listen with several sockets, each a shard. Open, Close, Describe and Debug act on the whole.
 type Sharded struct {
 	shards []frio.IO

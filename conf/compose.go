@@ -41,3 +41,22 @@ func (s *Section) TakeFlag(name string) []*Pair {
 
 // TakeAll marks all that s holds, at any depth, for readers that speak of a section as a whole.
 func (s *Section) TakeAll() { s.takeAll() }
+
+// Default adds name = value, as if it stood at the beginning of s, where s has no pair of that name: what a program has by default for
+// a reader that has another one.
+func (s *Section) Default(name, value string) {
+	if len(s.Pairs(name)) == 0 {
+		s.add(NewPair(name, value, s.Pos).node())
+	}
+}
+
+// Sub returns the first section called name within s, which is made where there is none.
+func (s *Section) Sub(name string) *Section {
+	if list := s.Sections(name); len(list) > 0 {
+		return list[0]
+	}
+	made := s.Compose(name, "")
+	made.taken = false
+	s.add(made.node())
+	return made
+}

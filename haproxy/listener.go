@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/frio-io/frio"
+	"github.com/frio-io/frio/base"
 	"github.com/frio-io/frio/event"
 	"github.com/frio-io/frio/talloc"
 )
@@ -64,11 +65,12 @@ var (
 	_ frio.Stater          = (*Listener)(nil)
 	_ frio.Layer           = (*Listener)(nil)
 	_ frio.Link            = (*Listener)(nil)
+	_ frio.Shard           = (*Listener)(nil)
 )
 
 func newListener(ctx *talloc.Context, set *settings, lower frio.IO) (frio.IO, error) {
 	l := &Listener{set: set, lower: lower}
-	if err := l.ctx.Init(ctx, "haproxy"); err != nil {
+	if err := l.ctx.Init(base.ContextOf(lower, ctx), "haproxy"); err != nil {
 		return nil, err
 	}
 	l.ctx.OnFree((*listenerFree)(l))
@@ -87,6 +89,9 @@ func (l *Listener) Kind() frio.Kind { return frio.Stream }
 
 // State is the lower's.
 func (l *Listener) State() frio.State { return stateOf(l.lower) }
+
+// Context is frio.Shard's.
+func (l *Listener) Context() *talloc.Context { return base.ContextOf(l.lower, &l.ctx) }
 
 // Lower is what the layer stands on.
 func (l *Listener) Lower() frio.IO { return l.lower }

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 
 	"github.com/frio-io/frio"
+	"github.com/frio-io/frio/transport"
 )
 
 // Fault is a kind of error that a listen counts.
@@ -31,12 +32,10 @@ func (f Fault) String() string { return faultNames[f] }
 
 // Counts are what a listen has counted. In is from the peers, Out is to them. Thread: any.
 type Counts struct {
-	Sessions                  atomic.Uint64 // begun
-	Open                      atomic.Int64  // sessions under way
-	BytesIn, BytesOut         atomic.Uint64
-	DatagramsIn, DatagramsOut atomic.Uint64
-	Dropped                   atomic.Uint64 // datagrams that the other side had no room for
-	Faults                    [faultCount]atomic.Uint64
+	transport.Counts
+	Sessions atomic.Uint64 // begun
+	Open     atomic.Int64  // sessions under way
+	Faults   [faultCount]atomic.Uint64
 }
 
 // fault counts err by its kind.
@@ -61,8 +60,8 @@ func (c *Counts) fault(err error) {
 func (c *Counts) debug(w io.Writer) {
 	fmt.Fprintf(w, "sessions %d, open %d, in %d bytes, out %d bytes\n",
 		c.Sessions.Load(), c.Open.Load(), c.BytesIn.Load(), c.BytesOut.Load())
-	if in, out, dropped := c.DatagramsIn.Load(), c.DatagramsOut.Load(), c.Dropped.Load(); in+out+dropped > 0 {
-		fmt.Fprintf(w, "datagrams in %d, out %d, dropped %d\n", in, out, dropped)
+	if in, out, dropped := c.In.Load(), c.Out.Load(), c.Dropped.Load(); in+out+dropped > 0 {
+		fmt.Fprintf(w, "messages in %d, out %d, dropped %d\n", in, out, dropped)
 	}
 	for i := range c.Faults {
 		if n := c.Faults[i].Load(); n > 0 {

@@ -1,68 +1,64 @@
 package server
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"time"
 
 	"github.com/frio-io/frio"
-	"github.com/frio-io/frio/event"
+	"github.com/frio-io/frio/radius/gateway"
 	"github.com/frio-io/frio/talloc"
-	"github.com/frio-io/frio/thread"
+	"github.com/frio-io/frio/transport"
 )
 
-const (
-	// acceptsMax is how many peers one turn takes, so that those that are there go on being served.
-	acceptsMax = 64
-	// restDelay is how long a listener is left alone after an error that nothing is known about: it neither spins nor ends.
-	restDelay = time.Second
-)
-
-// listen is one `listen NAME { }`.
+// listen is one `listen NAME { }`. It is the transport.Service of namespace echo, discard and relay.
 type listen struct {
 	service *service
 	name    string
 	ctx     *talloc.Context
 	io      frio.IO
 	idle    time.Duration // that the sessions keep themselves; 0: their IO does
-	ports   []*port
+	ports   []*transport.Port
 	counts  Counts
 	log     *slog.Logger
+	radius  *radiusListen // of namespace radius
 
 	accepting, refusing, connecting, closing, reading warner
 }
 
-// port is one socket of a listen, on its loop.
-type port struct {
-	listen *listen
-	lane   *lane
-	io     frio.IO
-	near   end      // of a listener that has no children: it is its own peer
-	flow   flow     // what such a one reads
-	spare  *session // whose context the next Accept uses
-	nextID uint64
-	timer  event.Timer     // ends a rest
-	ctx    *talloc.Context // of the listen; it is the port's where that has a thread of its own
-	member *thread.Member  // nil of a Server that was given a loop
+var _ transport.Service = (*listen)(nil)
+
+// served is who is told of the peers.
+func (l *listen) served() transport.Service {
+	if l.radius != nil {
+		return l.radius.listen
+	}
+	return l
 }
 
-// open opens the socket, or sockets, and serves them on the loop of a lane.
-func (l *listen) open(lane *lane) error {
+// port makes the port of one of the sockets.
+func (l *listen) port(shard int, lanes transport.Lanes, one frio.IO, ctx *talloc.Context) *transport.Port {
+	p := transport.NewPort(l.named(shard), lanes, one, ctx, l.served())
+	l.ports = append(l.ports, p)
+	return p
+}
+
+// shards are the sockets.
+func (l *listen) shards() []frio.IO {
+	if s, ok := l.io.(frio.Sharder); ok {
+		return s.Shards()
+	}
+	return []frio.IO{l.io}
+}
+
+// open opens the socket, or sockets, and serves them on a lane that was given a loop.
+func (l *listen) open(lane *transport.Lane) error {
 	if err := l.io.Open(); err != nil {
 		return err
 	}
-	shards := []frio.IO{l.io}
-	if s, ok := l.io.(frio.Sharder); ok {
-		shards = s.Shards()
-	}
-	for _, one := range shards {
-		p := &port{listen: l, lane: lane, io: one, ctx: l.ctx}
-		p.timer.Init((*portTimer)(p))
-		l.ports = append(l.ports, p)
-		if err := p.serve(p.accept); err != nil {
+	for i, one := range l.shards() {
+		if err := l.port(i, nil, one, l.ctx).Join(lane); err != nil {
 			return err
 		}
 		trace(l.log, "open", slog.String("io", one.Describe()))
@@ -70,44 +66,61 @@ func (l *listen) open(lane *lane) error {
 	return nil
 }
 
-// refuse has the ports take nobody any more. One without children sends the answers to what has come, and closes.
-func (l *listen) refuse() {
-	for _, p := range l.ports {
-		p.refuse()
+// Serve gives a peer's connection its session, on its thread.
+func (l *listen) Serve(c *transport.Conn) (transport.User, transport.Config) {
+	s := &session{listen: l, peer: c, moved: c.Since()}
+	s.timer.Init((*sessionTimer)(s))
+	if !s.alone() {
+		s.id = l.counts.Sessions.Add(1)
+		l.counts.Open.Add(1)
+		s.trace("accept", c)
+		s.arm()
 	}
+	return s, transport.Config{Counts: &l.counts.Counts}
 }
 
-func (p *port) refuse() {
-	if p.flow.from != nil {
-		p.packets()
-	}
-	p.timer.Stop()
-	if err := p.io.Event(p.lane.loop, nil, nil); err != nil {
-		p.listen.log.Error("refuse", "io", p.io.Describe(), "error", err)
-	}
+// Fault leaves a line: a listener does not end because of an error.
+func (l *listen) Fault(p *transport.Port, err error) {
+	l.counts.Faults[FaultAccept].Add(1)
+	l.accepting.warn(l.log, p.Lane().Loop().Now(), "accept", slog.Any("error", err))
 }
 
-// drain ends the sessions that are quiet, or all, and returns how many are left.
-func (l *listen) drain(now time.Time, all bool) (left int) {
-	for _, p := range l.ports {
-		p.lane.each(p, func(s *session) {
-			switch {
-			case all:
-				s.end(errStopped)
-			case s.quiet(now):
-				s.end(nil)
-			default:
-				left++
-			}
-		})
+// Gone counts a connection that was closed.
+func (l *listen) Gone(c *transport.Conn) {
+	if c.Port().Near() == c {
+		return
 	}
+	l.counts.Open.Add(-1)
+}
+
+// drain ends the sessions that are quiet, or all, and returns how many are left, on a lane that was given a loop.
+func (l *listen) drain(lane *transport.Lane, all bool) (left int) {
+	lane.Each(func(c *transport.Conn) {
+		s, ok := c.User().(*session)
+		if !ok || s.listen != l || s.alone() {
+			return
+		}
+		if all {
+			s.end(errStopped)
+			return
+		}
+		s.Drain(c)
+		if !s.over {
+			left++
+		}
+	})
 	return left
 }
 
-func (l *listen) close() {
+// close closes the ports of a Server that was given a loop.
+func (l *listen) close(lane *transport.Lane) {
+	if lane != nil {
+		l.drain(lane, true)
+	}
 	for _, p := range l.ports {
-		p.timer.Stop()
-		p.lane.each(p, func(s *session) { s.end(errStopped) })
+		if err := p.Close(); err != nil {
+			l.log.Error("close", "io", p.IO().Describe(), "error", err)
+		}
 	}
 	if l.io != nil {
 		if err := l.io.Close(); err != nil {
@@ -116,7 +129,7 @@ func (l *listen) close() {
 	}
 }
 
-func (l *listen) debug(w io.Writer) {
+func (l *listen) debug(w io.Writer, lanes transport.Lanes) {
 	fmt.Fprintf(w, "listen %s\n", l.name)
 	in := frio.Indent(w)
 	if l.idle > 0 {
@@ -125,136 +138,30 @@ func (l *listen) debug(w io.Writer) {
 	if len(l.ports) > 0 {
 		l.counts.debug(in)
 	}
+	if l.radius != nil {
+		l.radius.debug(in)
+	}
 	l.io.Debug(in)
-	for _, p := range l.ports {
-		p.lane.each(p, func(s *session) { s.debug(in) })
+	for _, lane := range lanes {
+		lane.Each(func(c *transport.Conn) {
+			if s, ok := c.User().(*session); ok && s.listen == l && !s.alone() {
+				s.debug(in)
+			}
+		})
 	}
 }
 
-// serve has read called while there is somebody to accept, or something to read.
-func (p *port) serve(read func()) error {
-	if err := p.io.Event(p.lane.loop, read, nil); err != nil {
-		return fmt.Errorf("serve %s: %w", p.io.Describe(), err)
-	}
-	return nil
+// radiusListen is what a listen of namespace radius has besides.
+type radiusListen struct {
+	cfg    *gateway.ListenConfig
+	config transport.Config
+	listen *gateway.Listen // from Start on
 }
 
-// accept takes the peers that wait. A listener that has no children answers datagrams itself from then on.
-func (p *port) accept() {
-	for range acceptsMax {
-		s, err := p.fresh()
-		if err != nil {
-			p.rest(err)
-			return
-		}
-		child, err := p.io.Accept(&s.ctx)
-		switch {
-		case err == nil:
-			p.spare = nil
-			p.welcome(s, child)
-		case err == frio.ErrAgain:
-			return
-		case errors.Is(err, errors.ErrUnsupported):
-			p.alone()
-			return
-		default:
-			p.rest(err)
-			return
-		}
+func (r *radiusListen) debug(w io.Writer) {
+	clients := "the global clients"
+	if r.cfg.Clients != "" {
+		clients = "clients " + r.cfg.Clients
 	}
-}
-
-// fresh returns the session that the next peer gets.
-func (p *port) fresh() (*session, error) {
-	if p.spare == nil {
-		s := &session{port: p}
-		if err := s.ctx.Init(p.ctx, "session"); err != nil {
-			return nil, err
-		}
-		p.spare = s
-	}
-	return p.spare, nil
-}
-
-// welcome gives an accepted IO its session, which lives here or where the pool places it.
-func (p *port) welcome(s *session, child frio.IO) {
-	p.nextID++
-	s.id = p.nextID
-	p.listen.counts.Sessions.Add(1)
-	p.listen.counts.Open.Add(1)
-	if p.member == nil {
-		p.lane.add(s)
-		s.begin(child)
-		return
-	}
-	s.child = child
-	if _, err := p.lane.thread.Add(child, &s.ctx, p.member, s); err != nil {
-		// The pool stops.
-		p.listen.counts.Open.Add(-1)
-		_ = child.Close() // nothing was written
-		s.ctx.Free()
-	}
-}
-
-// rest leaves the listener alone for a while. A listener does not end because of an error.
-func (p *port) rest(err error) {
-	l := p.listen
-	if errors.Is(err, net.ErrClosed) {
-		return
-	}
-	l.counts.Faults[FaultAccept].Add(1)
-	l.accepting.warn(l.log, p.lane.loop.Now(), "accept", slog.Any("error", err))
-	if p.io.Event(p.lane.loop, nil, nil) == nil {
-		p.timer.Set(p.lane.loop, p.lane.loop.Now().Add(restDelay))
-	}
-}
-
-// portTimer is the port as its timer sees it.
-type portTimer port
-
-func (t *portTimer) Expire(time.Time) {
-	p := (*port)(t)
-	read := p.accept
-	if p.flow.from != nil {
-		read = p.packets
-	}
-	if err := p.serve(read); err != nil {
-		p.rest(err)
-	}
-}
-
-func (t *portTimer) Describe() string { return t.io.Describe() }
-
-// alone makes the listener its own only peer: it has no children, its datagrams are answered from itself.
-func (p *port) alone() {
-	p.spare.ctx.Free()
-	p.spare = nil
-	p.near.init(nil, p.io)
-	if a, ok := p.io.(frio.Addresser); !ok || !a.LocalAddr().IsValid() {
-		// Its peers have no addresses that a Packet holds (unix): only Write knows whom to answer, one at a time.
-		p.near.packets = nil
-	}
-	p.near.counts = &p.listen.counts
-	p.flow.from = &p.near
-	if p.listen.service.space == echo {
-		p.flow.to = &p.near
-	}
-	if err := p.serve(p.packets); err != nil {
-		p.rest(err)
-		return
-	}
-	p.packets()
-}
-
-// packets answers the datagrams that wait.
-func (p *port) packets() {
-	if err := p.flow.datagrams(p.lane, p.failed); err != nil {
-		p.rest(err)
-	}
-}
-
-// failed counts an error that cost one datagram.
-func (p *port) failed(err error) {
-	p.listen.counts.fault(err)
-	p.listen.reading.warn(p.listen.log, p.lane.loop.Now(), "datagram", slog.Any("error", err))
+	fmt.Fprintf(w, "takes requests of %s\n", clients)
 }

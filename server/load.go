@@ -8,6 +8,7 @@ import (
 
 	"github.com/frio-io/frio"
 	"github.com/frio-io/frio/conf"
+	"github.com/frio-io/frio/radius/gateway"
 	"github.com/frio-io/frio/sock"
 	"github.com/frio-io/frio/talloc"
 )
@@ -23,10 +24,11 @@ const (
 	discard space = iota
 	echo
 	relay
+	radiusSpace
 	spaceCount
 )
 
-var spaceNames = [spaceCount]string{"discard", "echo", "relay"}
+var spaceNames = [spaceCount]string{"discard", "echo", "relay", "radius"}
 
 func (s space) String() string { return spaceNames[s] }
 
@@ -50,15 +52,15 @@ func Load(ctx *talloc.Context, root *conf.Section, opt Options) (*Server, error)
 }
 
 func load(ctx *talloc.Context, root *conf.Section, syntax error, opt Options) (*Server, error) {
-	s := &Server{opt: opt.withDefaults(), kernel: sock.KernelOf(ctx)}
+	s := &Server{parent: ctx, opt: opt.withDefaults(), kernel: sock.KernelOf(ctx)}
 	if err := s.ctx.Init(ctx, "server"); err != nil {
 		return nil, err
 	}
 	l := &loader{server: s}
 	l.add(root, syntax)
 	l.threads(root)
-	l.targets(root)
 	list := root.TakeSections("server")
+	l.gatewaySections(root, list)
 	l.names(list)
 	for _, cs := range list {
 		l.service(cs)
@@ -116,11 +118,14 @@ func (l *loader) names(list []*conf.Section) {
 	}
 }
 
-// targets reads the home_servers.
-func (l *loader) targets(root *conf.Section) {
+// targets reads the home_servers, or, where names are given, those of them that are called so.
+func (l *loader) targets(root *conf.Section, names map[string]bool) {
 	list := root.TakeSections("home_server")
 	l.names(list)
 	for _, cs := range list {
+		if names != nil && !names[cs.Name2] {
+			continue
+		}
 		t := &target{name: cs.Name2, at: cs.Pos}
 		ctx, err := l.server.ctx.New("home_server " + cs.Name2)
 		if err == nil {
@@ -151,8 +156,9 @@ func (l *loader) service(cs *conf.Section) {
 
 // serviceConfig is what a server says beside its listens.
 type serviceConfig struct {
-	Namespace string     `conf:"namespace,required,enum=discard|echo|relay"`
+	Namespace string     `conf:"namespace,required,enum=discard|echo|relay|radius"`
 	Target    *conf.Pair `conf:"target"`
+	Clients   *conf.Pair `conf:"clients"` // of namespace radius: the name of a `clients NAME { }`
 }
 
 func (l *loader) namespace(cs *conf.Section, v *service) {
@@ -167,11 +173,28 @@ func (l *loader) namespace(cs *conf.Section, v *service) {
 		l.errs = append(l.errs, cs.Errorf("server %s: namespace relay needs `target = NAME`, the name of a home_server", cs.Name2))
 	case v.space == relay:
 		v.target = l.target(cfg.Target)
-	case cfg.Target != nil:
-		e := cfg.Target.Errorf("`target` has no effect in namespace %v", v.space)
-		e.Pos = cfg.Target.Pos
-		l.errs = append(l.errs, e)
+	case v.space == radiusSpace:
+		var errs conf.Errors
+		v.radius, errs = gateway.ParseServerConfig(cs)
+		v.clients = cfg.Clients
+		l.errs = append(l.errs, errs...)
 	}
+	if v.space != relay {
+		l.ineffective(cfg.Target, v.space)
+	}
+	if v.space != radiusSpace {
+		l.ineffective(cfg.Clients, v.space)
+	}
+}
+
+// ineffective reports a key that another namespace has.
+func (l *loader) ineffective(p *conf.Pair, in space) {
+	if p == nil {
+		return
+	}
+	e := p.Errorf("`%s` has no effect in namespace %v", p.Name, in)
+	e.Pos = p.Pos
+	l.errs = append(l.errs, e)
 }
 
 // target looks up a home_server by name.
@@ -193,6 +216,10 @@ func (l *loader) target(p *conf.Pair) *target {
 func (l *loader) listen(cs *conf.Section, v *service) {
 	one := &listen{service: v, name: cs.Name2, log: l.server.opt.Logger.With("listen", v.name+"."+cs.Name2)}
 	v.listens = append(v.listens, one)
+	if v.radius != nil {
+		safely(cs)
+		defer l.radius(cs, one, v.radius, v.clients)
+	}
 	ctx, err := v.server.ctx.New("listen " + cs.Name2)
 	if err == nil {
 		one.ctx = ctx

@@ -2,15 +2,14 @@ package server
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"io"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/frio-io/frio"
-	"github.com/frio-io/frio/event"
 	"github.com/frio-io/frio/friotest"
 )
 
@@ -195,49 +194,26 @@ func TestRelayReset(t *testing.T) {
 	})
 }
 
-// shy is an accepted IO that still shakes hands.
-type shy struct {
-	frio.IO
-	state frio.State
-	write func()
-}
-
-func (s *shy) Kind() frio.Kind   { return frio.Stream }
-func (s *shy) State() frio.State { return s.state }
-func (s *shy) Describe() string  { return "shy" }
-func (s *shy) Close() error      { return nil }
-
-func (s *shy) Read([]byte) (int, error) { return 0, frio.ErrAgain }
-func (s *shy) Write([]byte) (int, error) {
-	return 0, &frio.ResetError{Err: errors.New("bad handshake")}
-}
-
-func (s *shy) Event(_ *event.Loop, _, write func()) error {
-	s.write = write
-	return nil
-}
-
 // A peer causes no connection to the target before its handshake is through.
 func TestRelayHandshake(t *testing.T) {
-	for _, state := range []frio.State{frio.StateOpen, frio.StateFailed} {
-		t.Run(state.String(), func(t *testing.T) {
+	for _, header := range []string{"PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n", "GET / HTTP/1.0\r\n"} {
+		t.Run(header[:5], func(t *testing.T) {
 			e := friotest.NewEnv(t, true, 1)
 			up := upstream(e, "tcp")
-			b := start(e, relayText("tcp", int(e.Port(up)), tcpListen("a", "127.0.0.1", 0)))
-			s, err := b.listenAt(0).ports[0].fresh()
-			if err != nil {
+			listen := strings.Replace(tcpListen("a", "127.0.0.1", 7007), "protocol = tcp", "protocol = haproxy+tcp\nhaproxy {\ntrusted {\nallow = 127/8\n}\n}", 1)
+			b := start(e, relayText("tcp", int(e.Port(up)), listen))
+			c := e.ParseText(nil, "client", homeServer("plain", "tcp", 7007))
+			c.Wish(nil, nil, nil)
+			if err := c.Connect(); err != nil && err != frio.ErrAgain {
 				t.Fatal(err)
 			}
-			b.listenAt(0).ports[0].spare = nil
-			child := &shy{state: frio.StateHandshaking}
-			b.listenAt(0).ports[0].welcome(s, child)
+			e.Until("the client is connected", func() bool { return e.Step(c) })
 			e.Spin(10)
-			if _, err := up.Accept(nil); err != frio.ErrAgain {
-				t.Fatalf("a connection came during the handshake (%v)", err)
+			if _, err := up.Accept(nil); err != frio.ErrAgain || b.Sessions() != 1 {
+				t.Fatalf("a connection came during the handshake (%v, %d sessions)", err, b.Sessions())
 			}
-			child.state = state
-			child.write()
-			if state == frio.StateOpen {
+			e.Send(c, []byte(header))
+			if header[0] == 'P' {
 				b.AcceptFrom(up, nil)
 			} else {
 				e.Spin(10)
@@ -329,8 +305,8 @@ func TestRelayDatagrams(t *testing.T) {
 			e.Nothing(c)
 		}
 		n := &b.listenAt(0).counts
-		if n.Sessions.Load() != 3 || n.DatagramsIn.Load() != 9 || n.DatagramsOut.Load() != 9 || n.Dropped.Load() != 0 {
-			t.Errorf("%d sessions, %d in, %d out, %d dropped", n.Sessions.Load(), n.DatagramsIn.Load(), n.DatagramsOut.Load(), n.Dropped.Load())
+		if n.Sessions.Load() != 3 || n.In.Load() != 9 || n.Out.Load() != 9 || n.Dropped.Load() != 0 {
+			t.Errorf("%d sessions, %d in, %d out, %d dropped", n.Sessions.Load(), n.In.Load(), n.Out.Load(), n.Dropped.Load())
 		}
 		b.finish()
 	})
@@ -381,7 +357,7 @@ func echoOver(b *bench, c *friotest.Probe, sizes ...int) (got []int) {
 	if n, err := client.WritePackets(packets); n != len(packets) || err != nil {
 		b.Fatalf("sent %d of %d: %v", n, len(packets), err)
 	}
-	in := []frio.Packet{{Data: make([]byte, 0, packetMax)}}
+	in := []frio.Packet{{Data: make([]byte, 0, 64<<10)}}
 	b.Until("all datagrams are back", func() bool {
 		n, err := client.ReadPackets(in)
 		if err != nil && err != frio.ErrAgain {
@@ -430,12 +406,12 @@ func equal(a, b []int) bool { return fmt.Sprint(a) == fmt.Sprint(b) }
 func TestEchoUnanswerable(t *testing.T) {
 	for _, tt := range []struct {
 		name            string
-		err             error
+		err             syscall.Errno
 		failed, dropped uint64
 	}{
-		{"error", &frio.PacketError{Op: "write", Err: errors.New("not permitted")}, 1, 0},
-		{"too long", &frio.PacketError{Op: "write", Err: frio.ErrTooLong}, 1, 0},
-		{"no room", frio.ErrAgain, 0, 2},
+		{"error", syscall.EPERM, 1, 0},
+		{"too long", syscall.EMSGSIZE, 1, 0},
+		{"no room", syscall.EAGAIN, 0, 2},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			e := friotest.NewEnv(t, true, 1)
@@ -443,11 +419,10 @@ func TestEchoUnanswerable(t *testing.T) {
 			c := b.dial(0)
 			e.Send(c, []byte("one"))
 			e.Expect(c, []byte("one"))
-			near := &b.listenAt(0).ports[0].near
-			near.packets = &refusing{near.packets, tt.err}
 			for _, text := range []string{"three", "two", "four"} { // one batch
 				e.Send(c, []byte(text))
 			}
+			e.Host().Inject("SendPackets", 2, tt.err) // of the answers
 			e.Expect(c, []byte("three"))
 			if tt.dropped == 0 {
 				e.Expect(c, []byte("four"))
@@ -456,31 +431,12 @@ func TestEchoUnanswerable(t *testing.T) {
 			e.Nothing(c)
 			n := &b.listenAt(0).counts
 			failed := n.Faults[FaultDatagram].Load() + n.Faults[FaultTooLong].Load()
-			if failed != tt.failed || n.Dropped.Load() != tt.dropped || n.DatagramsOut.Load() != 4-tt.failed-tt.dropped {
-				t.Errorf("counted %d failed, %d dropped, %d sent", failed, n.Dropped.Load(), n.DatagramsOut.Load())
+			if failed != tt.failed || n.Dropped.Load() != tt.dropped || n.Out.Load() != 4-tt.failed-tt.dropped {
+				t.Errorf("counted %d failed, %d dropped, %d sent", failed, n.Dropped.Load(), n.Out.Load())
 			}
 			b.finish()
 		})
 	}
-}
-
-// refusing is a PacketIO that cannot send the datagram "two".
-type refusing struct {
-	frio.PacketIO
-	err error
-}
-
-func (r *refusing) WritePackets(packets []frio.Packet) (int, error) {
-	for i := range packets {
-		if string(packets[i].Data) != "two" {
-			continue
-		}
-		if i > 0 {
-			return r.PacketIO.WritePackets(packets[:i])
-		}
-		return 0, r.err
-	}
-	return r.PacketIO.WritePackets(packets)
 }
 
 // One listen with two sockets serves both.

@@ -6,14 +6,17 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/frio-io/frio"
 	"github.com/frio-io/frio/conf"
 	"github.com/frio-io/frio/event"
+	"github.com/frio-io/frio/radius/gateway"
 	"github.com/frio-io/frio/sock"
 	"github.com/frio-io/frio/talloc"
 	"github.com/frio-io/frio/thread"
+	"github.com/frio-io/frio/transport"
 )
 
 const (
@@ -33,6 +36,7 @@ var errStopped = errors.New("the server stops")
 type Options struct {
 	Logger *slog.Logger  // default: silence. An event is a line of level Debug, what an operator should see a Warn
 	Drain  time.Duration // how long Stop waits for sessions, default DefaultDrain
+	Trace  bool          // namespace radius: the text of each packet, at level Debug
 }
 
 func (o Options) withDefaults() Options {
@@ -51,13 +55,18 @@ func (o Options) withDefaults() Options {
 //	loaded, open -> closed (Close)
 type Server struct {
 	ctx      talloc.Context
+	parent   *talloc.Context // of ctx
 	opt      Options
 	kernel   sock.Kernel
 	services []*service
 	targets  []*target
 	threads  threads
-	lanes    []*lane      // one, of a Server that was given a loop
-	pool     *thread.Pool // nil of such a one
+	lanes    transport.Lanes // one, of a Server that was given a loop
+	pool     *thread.Pool    // nil of such a one
+	running  atomic.Pointer[thread.Pool]
+	gateway  *gateway.Gateway // of namespace radius, from Start on; nil without
+	notes    conf.Errors      // of reading
+	radius   *gateway.Config  // nil without a server of namespace radius
 	drain    event.Timer
 	deadline time.Time // of draining; zero: not draining
 	drained  func()
@@ -66,7 +75,7 @@ type Server struct {
 
 // Notes are what the configuration's methods have to say that is no mistake: keys without effect, certificates that end soon.
 func (s *Server) Notes() conf.Errors {
-	var notes conf.Errors
+	notes := s.notes
 	s.visit(func(io frio.IO) {
 		if n, ok := io.(frio.Noter); ok {
 			notes = append(notes, n.Notes()...)
@@ -100,7 +109,9 @@ type service struct {
 	server  *Server
 	name    string
 	space   space
-	target  *target // of a relay
+	target  *target               // of a relay
+	radius  *gateway.ServerConfig // of namespace radius
+	clients *conf.Pair            // the same: the name of its clients; nil: the global ones
 	listens []*listen
 }
 
@@ -122,11 +133,22 @@ func (s *Server) Open(loop *event.Loop) error {
 	if len(s.lanes) > 0 || s.closed {
 		return errors.New("open server: it was opened already")
 	}
-	s.lanes = []*lane{newLane(loop)}
+	ctx, err := s.parent.New("lane")
+	if err != nil {
+		return err
+	}
+	lane, err := transport.NewLane(loop, ctx, 0)
+	if err != nil {
+		ctx.Free()
+		return err
+	}
+	s.lanes = transport.Lanes{lane}
 	s.drain.Init((*drainer)(s))
+	if err := s.startGateway(); err != nil {
+		return err
+	}
 	for _, l := range s.all() {
-		err := l.open(s.lanes[0])
-		if err != nil {
+		if err := l.open(lane); err != nil {
 			s.Close()
 			return err
 		}
@@ -147,7 +169,7 @@ func (s *Server) all() []*listen {
 // has passed, then everything is closed and done, if it is not nil, is called on the loop. An error means that the loop could not be
 // told. Thread: any, after Open.
 func (s *Server) Stop(done func()) error {
-	return s.lanes[0].loop.Post(func() { s.stop(done) })
+	return s.lanes[0].Loop().Post(func() { s.stop(done) })
 }
 
 func (s *Server) stop(done func()) {
@@ -155,11 +177,13 @@ func (s *Server) stop(done func()) {
 		return
 	}
 	s.drained = done
-	s.deadline = s.lanes[0].loop.Now().Add(s.opt.Drain)
+	s.deadline = s.lanes[0].Loop().Now().Add(s.opt.Drain)
 	for _, l := range s.all() {
-		l.refuse()
+		for _, p := range l.ports {
+			p.Refuse()
+		}
 	}
-	s.step(s.lanes[0].loop.Now())
+	s.step(s.lanes[0].Loop().Now())
 }
 
 // drainer is the Server as its timer sees it.
@@ -173,10 +197,10 @@ func (s *Server) step(now time.Time) {
 	late := !now.Before(s.deadline)
 	left := 0
 	for _, l := range s.all() {
-		left += l.drain(now, late)
+		left += l.drain(s.lanes[0], late)
 	}
 	if left > 0 {
-		s.drain.Set(s.lanes[0].loop, now.Add(drainTick))
+		s.drain.Set(s.lanes[0].Loop(), now.Add(drainTick))
 		return
 	}
 	s.Close()
@@ -196,9 +220,16 @@ func (s *Server) Close() {
 		s.drain.Stop()
 	}
 	for _, l := range s.all() {
-		l.close()
+		if len(s.lanes) > 0 {
+			l.close(s.lanes[0])
+		} else {
+			l.close(nil)
+		}
 	}
 	s.ctx.Free()
+	if len(s.lanes) > 0 && s.pool == nil {
+		s.lanes[0].Context().Free()
+	}
 }
 
 // Sessions is how many sessions are under way.
@@ -206,6 +237,9 @@ func (s *Server) Sessions() int {
 	count := 0
 	for _, l := range s.all() {
 		count += int(l.counts.Open.Load())
+		if l.radius != nil && l.radius.listen != nil {
+			count += int(l.radius.listen.Counts.Open.Load())
+		}
 	}
 	return count
 }
@@ -221,14 +255,17 @@ func (s *Server) Debug(w io.Writer) {
 		}
 		fmt.Fprintln(in)
 		for _, l := range v.listens {
-			l.debug(in)
+			l.debug(in, s.lanes)
 		}
 	}
 	for _, t := range s.targets {
 		fmt.Fprintf(w, "home_server %s\n", t.name)
 		t.io.Debug(frio.Indent(w))
 	}
-	s.debugThreads(w)
+	if s.radius != nil {
+		s.radius.Debug(w)
+	}
+	s.DebugThreads(w)
 }
 
 // trace logs the line of an event, if somebody wants it.

@@ -2,7 +2,6 @@ package server
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -12,9 +11,7 @@ import (
 	"time"
 
 	"github.com/frio-io/frio"
-	"github.com/frio-io/frio/event"
 	"github.com/frio-io/frio/friotest"
-	"github.com/frio-io/frio/talloc"
 )
 
 // bench is a server on an environment's first loop, with its log.
@@ -35,7 +32,7 @@ func ready(e *friotest.Env, text string) *bench {
 	e.Helper()
 	b := &bench{Env: e}
 	logger := slog.New(slog.NewTextHandler(&b.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	s, err := LoadString(e.Root, "test.conf", text, Options{Logger: logger})
+	s, err := LoadString(e.Root, "test.conf", "thread {\nnetwork = 1\n}\n"+text, Options{Logger: logger})
 	if err != nil {
 		e.Fatal(err)
 	}
@@ -220,7 +217,7 @@ func TestDiscard(t *testing.T) {
 		e.Send(d, []byte("a datagram"))
 		n := &b.listenAt(0).counts
 		e.Until("all is read", func() bool {
-			return n.BytesIn.Load() == 1_000_000 && b.listenAt(1).counts.DatagramsIn.Load() == 1
+			return n.BytesIn.Load() == 1_000_000 && b.listenAt(1).counts.In.Load() == 1
 		})
 		e.Nothing(c)
 		e.Nothing(d)
@@ -250,7 +247,7 @@ func TestTurnIsShared(t *testing.T) {
 		e.Spin(1)
 		most = max(most, n.BytesIn.Load()-before)
 	}
-	if limit := uint64(readsMax * 65 << 10); most > limit || most == 0 {
+	if limit := uint64(8 * 64 << 10); most > limit || most == 0 {
 		t.Errorf("%d bytes in a turn, want at most %d", most, limit)
 	}
 	b.finish()
@@ -387,50 +384,6 @@ func TestStopDelivers(t *testing.T) {
 		t.Errorf("got %d bytes back, want the %d sent", len(got), sent)
 	}
 	e.Until("it has stopped", func() bool { return done })
-	b.finish()
-}
-
-// sick is a listener whose Accept fails.
-type sick struct {
-	frio.IO
-	accepts int
-	read    func()
-}
-
-func (s *sick) Accept(*talloc.Context) (frio.IO, error) {
-	s.accepts++
-	return nil, errors.New("accept: out of order")
-}
-
-func (s *sick) Event(_ *event.Loop, read, _ func()) error {
-	s.read = read
-	return nil
-}
-
-// A listener whose accept fails is asked again, once a second, and the log says it.
-func TestAcceptFails(t *testing.T) {
-	e := friotest.NewEnv(t, true, 1)
-	b := start(e, echoText(tcpListen("a", "127.0.0.1", 0)))
-	p := b.listenAt(0).ports[0]
-	s := &sick{IO: p.io, read: p.accept}
-	p.io = s
-	for range 10 {
-		for i := 0; s.read != nil && i < 100; i++ {
-			s.read()
-		}
-		e.Pass(time.Second)
-	}
-	if s.accepts < 9 || s.accepts > 11 {
-		t.Errorf("%d calls of accept in ten seconds", s.accepts)
-	}
-	if n := b.listenAt(0).counts.Faults[FaultAccept].Load(); n != uint64(s.accepts) {
-		t.Errorf("counted %d of %d", n, s.accepts)
-	}
-	if !strings.Contains(b.log.String(), "out of order") {
-		t.Errorf("the log says nothing:\n%s", b.log.String())
-	}
-	p.io = s.IO
-	p.timer.Stop()
 	b.finish()
 }
 

@@ -11,92 +11,70 @@ import (
 	"github.com/frio-io/frio"
 	"github.com/frio-io/frio/event"
 	"github.com/frio-io/frio/talloc"
-	"github.com/frio-io/frio/thread"
+	"github.com/frio-io/frio/transport"
 )
 
-// watchInterval is how often a session looks after an IO of which it wishes nothing, because the other side is slow: such a one
-// cannot tell that its own limits have ended it.
-const watchInterval = time.Second
+// errEcho is for what an echo must not answer. One datagram with a forged sender would keep two of them busy for ever, or one
+// with itself (CERT Advisory CA-1996-01): the other end of such a loop has our port, and few honest clients do.
+var errEcho = &frio.PacketError{Op: "echo", Err: errors.New("the sender has the port of an echo itself")}
 
-// session is what belongs to one peer: its IO, in a relay the one to the target, and the flows between them.
+// session is what belongs to one peer of namespace echo, discard or relay; or, without peers of its own, to a socket for datagrams.
 //
 //	waiting for the peer's handshake -> connecting to the target -> moving -> over
 type session struct {
-	ctx        talloc.Context
-	port       *port
-	lane       *lane    // where it lives
-	next, prev *session // there
-	id         uint64
-	peer, far  end // far.io is nil without a target
-	flows      [2]flow
-	count      int // flows; 0 until both ends are up
-	timer      event.Timer
-	moved      time.Time // when something was carried last
-	began      time.Time
-	reason     error          // the first error that did not end the session at once
-	child      frio.IO        // until it begins
-	member     *thread.Member // nil of a Server that was given a loop
-	draining   bool           // it ends when it is quiet
-	over       bool
+	listen   *listen
+	id       uint64
+	peer     *transport.Conn
+	far      *transport.Conn // to the target of a relay; nil: none yet
+	ended    [2]bool         // peer, far: nothing more comes from it
+	timer    event.Timer
+	moved    time.Time // when something was carried last
+	draining bool      // it ends when it is quiet
+	over     bool
 }
 
-// begin takes an accepted IO.
-func (s *session) begin(child frio.IO) {
-	p := s.port
-	s.began = s.lane.loop.Now()
-	s.moved = s.began
-	s.timer.Init((*sessionTimer)(s))
-	s.peer.init(s, child)
-	s.peer.counts = &p.listen.counts
-	if log := p.listen.log; tracing(log) {
-		trace(log, "accept", slog.Uint64("session", s.id), slog.String("io", child.Describe()))
-	}
-	s.proceed()
-}
+// alone tells whether it is a socket that many send to.
+func (s *session) alone() bool { return s.peer.Port().Near() == s.peer }
 
-// proceed brings the ends up, the peer's first: a peer that does not get through its handshake causes no connection.
-func (s *session) proceed() {
-	if !s.peer.up {
-		switch stateOf(s.peer.io) {
-		case frio.StateFailed:
-			s.fail(ending(s.peer.io, s.lane))
-			return
-		case frio.StateOpen:
-			s.peer.up = true
-		}
-	}
-	if s.peer.up && s.port.listen.service.space == relay && !s.far.up {
+func (s *session) loop() *event.Loop { return s.peer.Lane().Loop() }
+
+// Up is called when an end is open. A peer that does not get through its handshake causes no connection to the target.
+func (s *session) Up(c *transport.Conn) {
+	switch {
+	case c == s.far:
+		s.trace("connect", c)
+		s.peer.Resume()
+	case s.listen.service.space == relay:
+		s.peer.Pause()
 		if err := s.connect(); err != nil {
-			l := s.port.listen
-			l.counts.Faults[FaultConnect].Add(1)
-			l.connecting.warn(l.log, s.lane.loop.Now(), "relay", slog.Any("error", err))
-			s.end(err)
-			return
+			s.refused(err)
 		}
 	}
-	if s.peer.up && s.count == 0 {
-		s.join()
-	}
-	s.settle()
 }
 
-// stateOf is the state of an accepted or connected IO; one that does not tell is open.
-func stateOf(one frio.IO) frio.State {
-	if st, ok := one.(frio.Stater); ok {
-		return st.State()
-	}
-	return frio.StateOpen
-}
-
-// ending is the error of an IO that has failed.
-func ending(one frio.IO, lane *lane) error {
-	_, err := one.Write(lane.loop.Scratch()[:1])
+// connect starts to connect to the target.
+func (s *session) connect() error {
+	_, err := transport.Dial(s.peer.Lane(), s.peer.Context(), "target", func(ctx *talloc.Context) (frio.IO, error) {
+		far, err := s.listen.service.target.dial(ctx)
+		if err == nil {
+			s.introduce(far)
+		}
+		return far, err
+	}, transport.Config{}, (*farEnd)(s))
 	return err
+}
+
+// refused ends a session whose target cannot be had.
+func (s *session) refused(err error) {
+	l := s.listen
+	l.counts.Faults[FaultConnect].Add(1)
+	l.connecting.warn(l.log, s.loop().Now(), "relay", slog.Any("error", err))
+	s.end(err)
 }
 
 // introduce tells a target that asks for it (the PROXY protocol) who the peer is. A peer without an address is the relay itself.
 func (s *session) introduce(far frio.IO) {
-	near, ok := s.peer.io.(frio.Addresser)
+	near, ok := s.peer.IO().(frio.Addresser)
 	for ok && far != nil {
 		if setter, is := far.(frio.AddrSetter); is {
 			if setter.SetAddrs(near.RemoteAddr(), near.LocalAddr()) != nil {
@@ -112,285 +90,226 @@ func (s *session) introduce(far frio.IO) {
 	}
 }
 
-// connect starts the connection to the target, or goes on with it.
-func (s *session) connect() error {
-	if s.far.io == nil {
-		far, err := s.port.listen.service.target.dial(&s.ctx)
-		if err != nil {
-			return err
-		}
-		s.introduce(far)
-		s.far.init(s, far)
-		if err := s.far.wish(s.lane.loop, false, true); err != nil {
-			return err
-		}
-	}
-	err := s.far.io.Connect()
-	if err == frio.ErrAgain {
-		return nil
-	}
-	if s.far.up = err == nil; s.far.up {
-		if log := s.port.listen.log; tracing(log) {
-			trace(log, "connect", slog.Uint64("session", s.id), slog.String("io", s.far.io.Describe()))
-		}
-	}
-	return err
+// farEnd is the session as the user of its connection to the target.
+type farEnd session
+
+func (f *farEnd) Up(c *transport.Conn) {
+	f.far = c
+	(*session)(f).Up(c)
 }
 
-// join makes the flows, when all ends are up.
-func (s *session) join() {
-	switch s.port.listen.service.space {
+func (f *farEnd) Message(c *transport.Conn, m *transport.Message) { (*session)(f).Message(c, m) }
+func (f *farEnd) Room(c *transport.Conn)                          { (*session)(f).Room(c) }
+func (f *farEnd) Fault(c *transport.Conn, err error)              { (*session)(f).Fault(c, err) }
+func (f *farEnd) Drain(*transport.Conn)                           {}
+
+func (f *farEnd) End(c *transport.Conn, err error) {
+	if s := (*session)(f); s.far == nil {
+		s.far = c // it never was up
+		s.refused(err)
+	} else {
+		s.End(c, err)
+	}
+}
+
+// Message carries what has come.
+func (s *session) Message(c *transport.Conn, m *transport.Message) {
+	s.moved = m.Time
+	to := c
+	addr := &m.Addr
+	switch s.listen.service.space {
 	case discard:
-		s.flows[0].from, s.count = &s.peer, 1
-	case echo:
-		s.flows[0].from, s.flows[0].to, s.count = &s.peer, &s.peer, 1
+		return
 	case relay:
-		if s.far.up {
-			s.flows[0].from, s.flows[0].to = &s.peer, &s.far
-			s.flows[1].from, s.flows[1].to = &s.far, &s.peer
-			s.count = 2
-		}
-	}
-}
-
-// readable and writable are called by the loop.
-func (s *session) readable(e *end) {
-	for i := range s.flows[:s.count] {
-		if f := &s.flows[i]; f.from == e {
-			s.move(f)
-		}
-	}
-	s.settle()
-}
-
-func (s *session) writable(e *end) {
-	if !e.up {
-		s.proceed()
-		return
-	}
-	for i := range s.flows[:s.count] {
-		if f := &s.flows[i]; f.to == e && len(f.held) > 0 {
-			s.move(f)
-		}
-	}
-	s.settle()
-}
-
-// move carries what can be carried, and looks after what goes wrong.
-func (s *session) move(f *flow) {
-	if f.done || s.over {
-		return
-	}
-	if s.peer.io.Kind() == frio.Datagram {
-		s.moved = s.lane.loop.Now()
-		if err := f.datagrams(s.lane, s.failed); err != nil {
-			s.fail(err)
-		}
-		return
-	}
-	lost, err := f.stream(s)
-	switch {
-	case err == nil:
-	case lost == f.to && f.to != f.from:
-		// That end takes nothing any more, but what it sent before is still to be read: its own flow finds the end.
-		if errors.Is(err, errors.ErrUnsupported) {
-			s.end(nil) // it cannot end one direction alone
-			return
-		}
-		s.fault(err)
-		f.done = true
-		if len(f.held) > 0 {
-			f.forget()
+		to, addr = s.other(c), nil
+		if to == nil {
+			return // it is lost: nobody is there to take this
 		}
 	default:
-		s.fail(err)
-	}
-}
-
-// fail ends the session because an end is lost. The other end gets what was read before.
-func (s *session) fail(err error) {
-	if err == io.EOF {
-		s.end(nil) // a layer over datagrams ends both directions
-		return
-	}
-	s.fault(err)
-	s.end(s.reason)
-}
-
-// failed counts an error that cost one datagram.
-func (s *session) failed(err error) {
-	l := s.port.listen
-	l.counts.fault(err)
-	l.reading.warn(l.log, s.lane.loop.Now(), "datagram", slog.Any("error", err))
-}
-
-func (s *session) fault(err error) {
-	s.port.listen.counts.fault(err)
-	if s.reason == nil {
-		s.reason = err
-	}
-}
-
-// settle tells the loop what the session waits for, or ends it.
-func (s *session) settle() {
-	if s.over {
-		return
-	}
-	if s.count > 0 && s.isDone() {
-		s.end(s.reason)
-		return
-	}
-	for _, e := range [...]*end{&s.peer, &s.far} {
-		if e.io == nil {
-			continue
-		}
-		reads, writes := s.wishes(e)
-		if err := e.wish(s.lane.loop, reads, writes); err != nil {
-			s.fail(err)
+		if c.IsDatagram() && m.Remote.IsValid() && m.Remote.Port() == m.Local.Port() {
+			s.Fault(c, errEcho)
 			return
 		}
 	}
-	s.arm()
-}
-
-func (s *session) isDone() bool {
-	for i := range s.flows[:s.count] {
-		if !s.flows[i].done {
-			return false
-		}
+	if to.Send(addr, m.Data) == nil && to.Full() {
+		c.Pause()
 	}
-	return true
 }
 
-// wishes are what e waits for: bytes while what was read from it is taken, room while something is kept for it.
-func (s *session) wishes(e *end) (reads, writes bool) {
-	writes = !e.up
-	for i := range s.flows[:s.count] {
-		f := &s.flows[i]
-		if f.from == e && !f.done && len(f.held) == 0 {
-			reads = true
-		}
-		if f.to == e && len(f.held) > 0 {
-			writes = true
-		}
+// other is the opposite end.
+func (s *session) other(c *transport.Conn) *transport.Conn {
+	if c == s.peer {
+		return s.far
 	}
-	return reads, writes
+	return s.peer
 }
 
-// arm sets the timer where it is not running and has something to wait for.
-func (s *session) arm() {
-	if !s.timer.When().IsZero() {
+// Room goes on with what waited for it.
+func (s *session) Room(c *transport.Conn) {
+	from := c
+	if s.listen.service.space == relay {
+		from = s.other(c)
+	}
+	if from != nil {
+		from.Resume()
+	}
+	s.settle()
+}
+
+// Fault counts an error that cost one datagram.
+func (s *session) Fault(_ *transport.Conn, err error) {
+	if err == error(transport.ErrNoRoom) {
+		return // counted as dropped
+	}
+	l := s.listen
+	l.counts.fault(err)
+	l.reading.warn(l.log, s.loop().Now(), "datagram", slog.Any("error", err))
+}
+
+// End is called when an end says nothing more, or is lost.
+func (s *session) End(c *transport.Conn, err error) {
+	to := c
+	if s.listen.service.space == relay {
+		to = s.other(c)
+	}
+	if err != io.EOF {
+		s.lost(err)
 		return
 	}
-	loop, idle := s.lane.loop, s.port.listen.idle
+	if c == s.peer {
+		s.ended[0] = true
+	} else {
+		s.ended[1] = true
+	}
+	if to == nil || s.listen.service.space == discard {
+		s.end(nil)
+		return
+	}
+	if err := to.CloseWrite(); err != nil {
+		s.end(nil) // it cannot end one direction alone
+		return
+	}
+	s.settle()
+}
+
+// lost ends the session because an end is lost. The other end gets what was read from it before.
+func (s *session) lost(err error) {
+	s.listen.counts.fault(err)
+	s.end(err)
+}
+
+// settle ends the session when both directions have ended and all was sent.
+func (s *session) settle() {
 	switch {
-	case s.draining:
-		s.timer.Set(loop, loop.Now().Add(drainTick))
-	case idle > 0:
-		s.timer.Set(loop, s.moved.Add(idle))
-	case s.unwatched() != nil:
-		s.timer.Set(loop, loop.Now().Add(watchInterval))
+	case s.over:
+	case s.listen.service.space == echo && s.ended[0] && s.peer.Unsent() == 0,
+		s.far != nil && s.done(0, s.far) && s.done(1, s.peer):
+		s.end(nil)
 	}
 }
 
-// unwatched returns an end of which nothing is wished, nil if there is none.
-func (s *session) unwatched() *end {
-	for _, e := range [...]*end{&s.peer, &s.far} {
-		if e.io != nil && !e.reads && !e.writes {
-			return e
-		}
+// done tells whether nothing more goes from an end to the other: it has ended and all was sent, or the other takes no more.
+func (s *session) done(from int, to *transport.Conn) bool {
+	return to.Broken() != nil || s.ended[from] && to.Unsent() == 0
+}
+
+// Drain has the session end when it is quiet.
+func (s *session) Drain(c *transport.Conn) {
+	if s.alone() || s.over || s.draining {
+		return
 	}
-	return nil
+	s.draining = true
+	s.timer.Stop()
+	s.expire(s.loop().Now())
+}
+
+// Leave and Arrive take the connection to the target along.
+func (s *session) Leave(*transport.Conn) {
+	s.timer.Stop()
+	if s.far != nil {
+		s.far.Leave()
+	}
+}
+
+func (s *session) Arrive(c *transport.Conn) {
+	if s.far != nil && !s.far.Over() {
+		s.far.Arrive(c.Lane())
+	}
+	s.arm()
 }
 
 // sessionTimer is the session as its timer sees it.
 type sessionTimer session
 
 func (t *sessionTimer) Expire(now time.Time) { (*session)(t).expire(now) }
-func (t *sessionTimer) Describe() string     { return (*session)(t).peer.io.Describe() }
+func (t *sessionTimer) Describe() string     { return (*session)(t).peer.Describe() }
 
 func (s *session) expire(now time.Time) {
 	if s.draining && s.quiet(now) {
 		s.end(nil)
 		return
 	}
-	idle := s.port.listen.idle
-	if idle > 0 && !now.Before(s.moved.Add(idle)) {
-		s.fail(&frio.TimeoutError{Limit: "idle_timeout"})
+	if idle := s.listen.idle; idle > 0 && !now.Before(s.moved.Add(idle)) {
+		err := &frio.TimeoutError{Limit: "idle_timeout"}
+		s.listen.counts.fault(err)
+		s.end(err)
 		return
-	}
-	for _, e := range [...]*end{&s.peer, &s.far} {
-		if e.io == nil || e.reads || e.writes {
-			continue
-		}
-		if stateOf(e.io) == frio.StateFailed {
-			s.fail(ending(e.io, s.lane))
-			return
-		}
 	}
 	s.arm()
 }
 
+// arm sets the timer, where it has something to wait for.
+func (s *session) arm() {
+	if s.over || s.alone() {
+		return
+	}
+	switch idle := s.listen.idle; {
+	case s.draining:
+		s.timer.Set(s.loop(), s.loop().Now().Add(drainTick))
+	case idle > 0:
+		s.timer.Set(s.loop(), s.moved.Add(idle))
+	}
+}
+
 // quiet tells whether nothing is under way as far as can be seen.
 func (s *session) quiet(now time.Time) bool {
-	for i := range s.flows[:s.count] {
-		if f := &s.flows[i]; len(f.held) > 0 || f.ended != s.flows[0].ended {
-			return false
-		}
+	if s.peer.Unsent() > 0 || s.far != nil && (s.far.Unsent() > 0 || !s.far.IsUp()) || s.ended[0] != s.ended[1] && s.far != nil {
+		return false
 	}
 	return now.Sub(s.moved) >= drainQuiet
 }
 
-// end closes the session. What was read and not yet written is sent by the closing. Reason is nil for an end in order.
+// end closes the session. What was read and not yet sent is sent by the closing. Reason is nil for an end in order.
 func (s *session) end(reason error) {
 	if s.over {
 		return
 	}
 	s.over = true
 	s.timer.Stop()
-	l := s.port.listen
-	if reason != nil && !s.peer.up {
+	l := s.listen
+	now := s.loop().Now()
+	if reason != nil && s.far == nil && !s.peer.IsUp() && !s.peer.WasUp() {
 		// Who did not get through: a wrong certificate, plain text where TLS is spoken, no PROXY header, nothing in time.
-		l.refusing.warn(l.log, s.lane.loop.Now(), "refused", slog.String("io", s.peer.io.Describe()), slog.Any("error", reason))
+		l.refusing.warn(l.log, now, "refused", slog.String("io", s.peer.Describe()), slog.Any("error", reason))
 	}
 	if tracing(l.log) {
 		s.traceEnd(reason)
 	}
-	s.close(&s.far)
-	s.close(&s.peer)
-	s.lane.remove(s)
-	l.counts.Open.Add(-1)
-	s.ctx.Free()
-}
-
-func (s *session) close(e *end) {
-	if e.io == nil {
-		return
-	}
-	var tail []byte
-	for i := range s.flows[:s.count] {
-		if f := &s.flows[i]; f.to == e && !f.done {
-			tail = f.held
+	for _, c := range []*transport.Conn{s.far, s.peer} {
+		if c == nil {
+			continue
+		}
+		if err := c.Close(); err != nil {
+			l.counts.Faults[FaultUnsent].Add(1)
+			l.closing.warn(l.log, now, "close", slog.Any("error", err))
 		}
 	}
-	if err := closeTail(e.io, tail); err != nil {
-		l := s.port.listen
-		l.counts.Faults[FaultUnsent].Add(1)
-		l.closing.warn(l.log, s.lane.loop.Now(), "close", slog.Any("error", err))
-	}
 }
 
-func closeTail(one frio.IO, tail []byte) error {
-	if len(tail) == 0 {
-		return one.Close()
+func (s *session) trace(what string, c *transport.Conn) {
+	if log := s.listen.log; tracing(log) {
+		trace(log, what, slog.Uint64("session", s.id), slog.String("io", c.Describe()))
 	}
-	if l, ok := one.(frio.Lingerer); ok {
-		return l.CloseTail(tail)
-	}
-	if err := one.Close(); err != nil {
-		return err
-	}
-	return &frio.UnsentError{Bytes: len(tail)}
 }
 
 func (s *session) traceEnd(reason error) {
@@ -398,21 +317,23 @@ func (s *session) traceEnd(reason error) {
 	if reason != nil {
 		text = reason.Error()
 	}
-	trace(s.port.listen.log, "close", slog.Uint64("session", s.id), slog.String("io", s.peer.io.Describe()),
-		slog.String("reason", text), slog.Uint64("in", s.peer.in), slog.Uint64("out", s.peer.out),
-		slog.Duration("after", s.lane.loop.Now().Sub(s.began)))
+	n := s.peer.Stats()
+	trace(s.listen.log, "close", slog.Uint64("session", s.id), slog.String("io", s.peer.Describe()),
+		slog.String("reason", text), slog.Uint64("in", n.BytesIn), slog.Uint64("out", n.BytesOut+uint64(s.peer.Unsent())),
+		slog.Duration("after", s.loop().Now().Sub(s.peer.Since())))
 }
 
 // debug writes what the peer's own IO, which its listener prints, does not say.
 func (s *session) debug(w io.Writer) {
-	fmt.Fprintf(w, "session %d: %s, in %d bytes, out %d bytes\n", s.id, s.peer.io.Describe(), s.peer.in, s.peer.out)
+	n := s.peer.Stats()
+	fmt.Fprintf(w, "session %d: %s, in %d bytes, out %d bytes\n", s.id, s.peer.Describe(), n.BytesIn, n.BytesOut)
 	in := frio.Indent(w)
-	for i := range s.flows[:s.count] {
-		if f := &s.flows[i]; len(f.held) > 0 {
-			fmt.Fprintf(in, "holds %d bytes for %s\n", len(f.held), f.to.io.Describe())
+	for _, c := range []*transport.Conn{s.peer, s.far} {
+		if c != nil && c.Unsent() > 0 {
+			fmt.Fprintf(in, "holds %d bytes for %s\n", c.Unsent(), c.Describe())
 		}
 	}
-	if s.far.io != nil {
-		s.far.io.Debug(in)
+	if s.far != nil {
+		s.far.IO().Debug(in)
 	}
 }

@@ -4,13 +4,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"runtime"
 	"strconv"
 
 	"github.com/frio-io/frio"
 	"github.com/frio-io/frio/conf"
+	"github.com/frio-io/frio/sock"
+	"github.com/frio-io/frio/talloc"
 	"github.com/frio-io/frio/thread"
+	"github.com/frio-io/frio/transport"
 )
 
 // threadsMax is the most threads of each kind.
@@ -29,6 +31,15 @@ type threadConfig struct {
 }
 
 func (l *loader) threads(root *conf.Section) {
+	s := l.server
+	l.network(root)
+	// A port of udp has a socket for each thread, where one peer can be kept to one of them.
+	if sock.CanSteer(s.kernel) {
+		sock.SetShards(&s.ctx, s.threads.network)
+	}
+}
+
+func (l *loader) network(root *conf.Section) {
 	s := l.server
 	s.threads.network = min(runtime.GOMAXPROCS(0), threadsMax)
 	cs, err := root.TakeSection("thread")
@@ -49,17 +60,25 @@ func (l *loader) threads(root *conf.Section) {
 	}
 }
 
-// home is on which network thread a listen is at the start: one after the other.
-func (s *Server) home(number int) int { return number % s.threads.network }
+// home is on which network thread a socket of a listen is at the start: listens begin one after the other, and the sockets of
+// each follow.
+func (s *Server) home(listen, shard int) int { return (listen + shard) % s.threads.network }
 
-// debugThreads writes which thread has what. The sessions are placed on the least loaded.
-func (s *Server) debugThreads(w io.Writer) {
+// DebugThreads writes which thread has what: its numbers, the sockets of the listens and the sessions. Before Start it is what each
+// will have; the sessions are placed on the least loaded. Thread: any that is none of the Server's.
+func (s *Server) DebugThreads(w io.Writer) {
+	if pool := s.running.Load(); pool != nil {
+		pool.Debug(w)
+		return
+	}
 	all := s.all()
 	for i := range s.threads.network {
 		fmt.Fprintf(w, "thread network %d\n", i+1)
 		for number, l := range all {
-			if s.home(number) == i {
-				fmt.Fprintf(frio.Indent(w), "listen %s of server %s\n", l.name, l.service.name)
+			for shard := range l.shards() {
+				if s.home(number, shard) == i {
+					fmt.Fprintln(frio.Indent(w), l.named(shard))
+				}
 			}
 		}
 	}
@@ -68,11 +87,11 @@ func (s *Server) debugThreads(w io.Writer) {
 	}
 }
 
-// Start opens all listeners, or none, and serves them on the threads that the configuration asks for: each listen has a network thread,
-// and the sessions are placed on all. The error is that of the first that could not be opened. report is told, on any thread, what
-// a loop could not do.
+// Start opens all listeners, or none, and serves them on the threads that the configuration asks for: each socket of a listen has
+// a network thread, and what is accepted is placed on all. The error is that of the first that could not be opened. report is told, on any
+// thread, what a loop could not do.
 func (s *Server) Start(report func(error)) error {
-	if len(s.lanes) > 0 || s.closed {
+	if s.lanes != nil || s.closed {
 		return errors.New("start server: it was opened already")
 	}
 	pool, err := thread.New(thread.Config{Network: s.threads.network, Workers: s.threads.workers, Kernel: s.kernel,
@@ -81,16 +100,16 @@ func (s *Server) Start(report func(error)) error {
 		return err
 	}
 	s.pool = pool
-	for _, t := range pool.Threads() {
-		lane := newLane(t.Loop())
-		lane.thread = t
-		s.lanes = append(s.lanes, lane)
+	s.running.Store(pool)
+	if s.lanes, err = transport.NewLanes(pool); err == nil {
+		err = s.startGateway()
 	}
 	pool.Start()
 	for number, l := range s.all() {
-		if err = l.start(s.lanes[s.home(number)]); err != nil {
+		if err != nil {
 			break
 		}
+		err = l.start(pool, s.lanes, number)
 	}
 	if err != nil {
 		_, _ = pool.Stop(0)
@@ -112,140 +131,22 @@ func (s *Server) Shutdown() (cut *thread.Cut, err error) {
 	return cut, err
 }
 
-// laneOf is the lane of a member's thread.
-func (s *Server) laneOf(m *thread.Member) *lane {
-	t := m.Thread()
-	for _, l := range s.lanes {
-		if l.thread == t {
-			return l
-		}
-	}
-	panic("server: a member on a thread of another pool")
-}
-
-// start opens the socket, or sockets, and gives them to the thread of a lane.
-func (l *listen) start(lane *lane) error {
+// start opens the socket, or sockets, and gives them to the threads from number first on.
+func (l *listen) start(pool *thread.Pool, lanes transport.Lanes, first int) error {
 	if err := l.io.Open(); err != nil {
 		return err
 	}
-	l.ctx.Detach()
-	done := make(chan error, 1)
-	err := lane.thread.Send(func() { done <- l.join(lane) })
-	if err != nil {
-		return err
-	}
-	return <-done
+	_, err := pool.Spread(l.io, l.ctx, first, func(shard int, one frio.IO, ctx *talloc.Context) thread.User {
+		return l.port(shard, lanes, one, ctx)
+	})
+	return err
 }
 
-// join is start on the thread.
-func (l *listen) join(lane *lane) error {
-	if err := lane.thread.Root().Adopt(l.ctx); err != nil {
-		return err
+// named is what a socket of l is called: "listen u of server first", or "shard 2 of 4 of listen u of server first".
+func (l *listen) named(shard int) string {
+	name := fmt.Sprintf("listen %s of server %s", l.name, l.service.name)
+	if n := len(l.shards()); n > 1 {
+		name = fmt.Sprintf("shard %d of %d of %s", shard+1, n, name)
 	}
-	shards := []frio.IO{l.io}
-	if s, ok := l.io.(frio.Sharder); ok {
-		shards = s.Shards()
-	}
-	for _, one := range shards {
-		ctx := l.ctx
-		if len(shards) > 1 {
-			// The shards lie together in the context of the listen, so each port has a small one of its own there.
-			var err error
-			if ctx, err = l.ctx.New("port"); err != nil {
-				return err
-			}
-		}
-		var err error
-		p := &port{listen: l, lane: lane, io: one, ctx: ctx}
-		p.timer.Init((*portTimer)(p))
-		l.ports = append(l.ports, p)
-		if p.member, err = lane.thread.Add(one, ctx, nil, p); err != nil {
-			return err
-		}
-		trace(l.log, "open", slog.String("io", one.Describe()))
-	}
-	return nil
-}
-
-// Attach has the port served by the thread that it lives on.
-func (p *port) Attach(m *thread.Member) {
-	p.member, p.lane = m, p.listen.service.server.laneOf(m)
-	read := p.accept
-	if p.flow.from != nil {
-		read = p.packets
-	}
-	if err := p.serve(read); err != nil {
-		p.rest(err)
-	}
-}
-
-// Detach stops what runs on the thread that the port leaves.
-func (p *port) Detach(*thread.Member) { p.timer.Stop() }
-
-// End closes the port; for thread.ErrStopping it only takes nobody any more, so that the sessions can end.
-func (p *port) End(m *thread.Member, reason error) {
-	if reason == thread.ErrStopping {
-		p.refuse()
-		return
-	}
-	p.timer.Stop()
-	if err := p.io.Close(); err != nil {
-		p.listen.log.Error("close", "io", p.io.Describe(), "error", err)
-	}
-	p.ctx.Free()
-}
-
-// Attach begins the session, or goes on with it on another thread.
-func (s *session) Attach(m *thread.Member) {
-	s.member = m
-	s.port.listen.service.server.laneOf(m).add(s)
-	if child := s.child; child != nil {
-		s.child = nil
-		s.begin(child)
-		return
-	}
-	s.peer.attached, s.far.attached = false, false
-	s.settle()
-}
-
-// Detach takes out of the loop what the session has besides its peer.
-func (s *session) Detach(*thread.Member) {
-	if s.child != nil {
-		return // it has not begun
-	}
-	s.timer.Stop()
-	if s.far.io != nil {
-		_ = s.far.io.Event(nil, nil, nil) // a closed one is in no loop
-	}
-	s.lane.remove(s)
-	s.lane = nil
-}
-
-// lost ends a session that is on no thread: it was on its way when the pool stopped.
-func (s *session) lost() {
-	s.over = true
-	for _, one := range [...]frio.IO{s.child, s.peer.io, s.far.io} {
-		if one != nil {
-			_ = one.Close() // the pool says what it cut
-		}
-	}
-	s.port.listen.counts.Open.Add(-1)
-	s.ctx.Free()
-}
-
-// End ends the session: when it is quiet, for thread.ErrStopping.
-func (s *session) End(m *thread.Member, reason error) {
-	switch {
-	case s.over:
-	case s.lane == nil:
-		s.lost()
-	case reason == thread.ErrStopping && !s.quiet(s.lane.loop.Now()):
-		s.draining = true
-		s.timer.Stop()
-		s.arm()
-	case reason == thread.ErrStopping:
-		s.end(nil)
-	default:
-		s.end(errStopped)
-	}
+	return name
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/frio-io/frio/talloc"
+	"github.com/frio-io/frio/transport"
 )
 
 // spread starts a server of text on threads of its own; the test's end shuts it down.
@@ -37,7 +38,7 @@ func spread(t *testing.T, text string) *Server {
 
 // bound is the address of listen number i.
 func bound(s *Server, i int) string {
-	text := s.all()[i].io.Describe()
+	text := s.all()[i].shards()[0].Describe()
 	return text[strings.LastIndex(text, " ")+1:]
 }
 
@@ -188,11 +189,15 @@ server relay {
 			threads := s.pool.Threads()
 			from, to := s.lanes[i%3], threads[(i+1)%3]
 			done := make(chan struct{})
-			if from.thread.Send(func() {
+			if from.Thread().Send(func() {
 				defer close(done)
-				if one := from.sessions; one != nil {
-					_ = one.member.Move(to) // one without room stays
-				}
+				moved := false
+				from.Each(func(c *transport.Conn) {
+					if m := c.Member(); m != nil && !moved {
+						moved = true
+						_ = m.Move(to) // one without room stays
+					}
+				})
 			}) == nil {
 				<-done
 			}
@@ -220,7 +225,8 @@ func TestThreadsDebug(t *testing.T) {
 	defer s.Close()
 	var b bytes.Buffer
 	s.Debug(&b)
-	want := "thread network 1\n\tlisten tcp of server echo\nthread network 2\n\tlisten udp of server echo\nthread worker 1\n"
+	want := "thread network 1\n\tlisten tcp of server echo\n\tshard 2 of 2 of listen udp of server echo\n" +
+		"thread network 2\n\tshard 1 of 2 of listen udp of server echo\nthread worker 1\n"
 	if !strings.HasSuffix(b.String(), want) {
 		t.Errorf("got\n%s\nwant at its end\n%s", b.String(), want)
 	}

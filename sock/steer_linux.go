@@ -10,6 +10,8 @@ import (
 // group the program sees a datagram from behind its UDP header on, so both headers are reached from there.
 const netHeader = 0xfff00000
 
+const steers = true
+
 // SteerPackets hashes the source address and port of each datagram. It does not ask the kernel for its hash (skb->hash):
 // an interface computes that from the addresses alone where a datagram came in fragments, and a peer would have two.
 // An IPv6 datagram whose UDP header is not the first behind the fixed one is steered by its address alone.

@@ -16,6 +16,7 @@ import (
 //	                        it has all methods of Kernel that are not in the shared half
 //	optionName              the level and name of an Option on a socket, or an errno where the system has none
 //	setSpecial, getSpecial  the options that are not one plain integer; done is false for all others
+//	steers                  whether SteerPackets does anything
 //	bufferShare             by what a buffer size that the kernel reports is divided
 //	systemRows              rows of the errno table that only this system has
 var System Kernel = new(system)

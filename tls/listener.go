@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/frio-io/frio"
+	"github.com/frio-io/frio/base"
 	"github.com/frio-io/frio/conf"
 	"github.com/frio-io/frio/event"
 	"github.com/frio-io/frio/sock"
@@ -41,6 +42,7 @@ var (
 	_ frio.Parent          = (*Listener)(nil)
 	_ frio.Stater          = (*Listener)(nil)
 	_ frio.Link            = (*Listener)(nil)
+	_ frio.Shard           = (*Listener)(nil)
 	_ frio.Layer           = (*Listener)(nil)
 )
 
@@ -63,7 +65,7 @@ const restDelay = 100 * time.Millisecond
 // newListener stands on lower.
 func newListener(ctx *talloc.Context, how *shared, lower frio.IO) (*Listener, error) {
 	l := &Listener{how: how, lower: lower, lane: how.bare}
-	if err := l.ctx.Init(ctx, "tls"); err != nil {
+	if err := l.ctx.Init(base.ContextOf(lower, ctx), "tls"); err != nil {
 		return nil, err
 	}
 	l.ctx.OnFree((*listenerFree)(l))
@@ -77,6 +79,9 @@ func (l *Listener) Describe() string { return "tls+" + l.lower.Describe() }
 
 // Kind is that of the children.
 func (l *Listener) Kind() frio.Kind { return l.how.kind }
+
+// Context is frio.Shard's.
+func (l *Listener) Context() *talloc.Context { return base.ContextOf(l.lower, &l.ctx) }
 
 // Lower is the listener below.
 func (l *Listener) Lower() frio.IO { return l.lower }

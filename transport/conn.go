@@ -20,7 +20,7 @@ type User interface {
 	Up(c *Conn)
 	// Message gives a message, whose data is lent until Message returns.
 	Message(c *Conn, m *Message)
-	// Room says that output which had been full (Full) has room again, or is all sent.
+	// Room says that output which had been full (Full) has room again, or that all was sent after CloseWrite.
 	Room(c *Conn)
 	// Fault tells an error that cost a datagram and nothing else.
 	Fault(c *Conn, err error)
@@ -57,6 +57,7 @@ type Conn struct {
 	ended                   bool  // nothing more is read
 	told                    bool  // End was called
 	failed                  error // the connection is lost
+	broken                  error // nothing can be written to it
 	faulted                 error // to be told
 
 	attached      bool
@@ -78,6 +79,7 @@ type Conn struct {
 	outRest     int  // of outLen: what is left of a message of which a part was taken
 	shut        bool // the writing direction ends after out
 	shutDone    bool
+	emptied     bool // the user knows that all was sent
 	pressed     bool // Full was true
 
 	next, prev *Conn // on the lane
@@ -141,6 +143,15 @@ func (c *Conn) Stats() Stats { return c.stats }
 // IsUp tells whether it is open and not lost.
 func (c *Conn) IsUp() bool { return c.up && !c.over && c.failed == nil }
 
+// User returns who is told of it.
+func (c *Conn) User() User { return c.user }
+
+// Member is what its pool knows it as; nil of one that has no pool, or goes along with another.
+func (c *Conn) Member() *thread.Member { return c.member }
+
+// WasUp tells whether it has been open.
+func (c *Conn) WasUp() bool { return c.up }
+
 // Over tells whether it was closed.
 func (c *Conn) Over() bool { return c.over }
 
@@ -157,9 +168,6 @@ func (c *Conn) RemoteAddr() netip.AddrPort {
 	}
 	return netip.AddrPort{}
 }
-
-// listening tells whether c is a listener that is its own only peer.
-func (c *Conn) listening() bool { return c.port != nil && c.port.near == c }
 
 // proceed looks whether the connection is open by now.
 func (c *Conn) proceed() {
@@ -229,7 +237,7 @@ func (c *Conn) settle() {
 	if c.over || c.io == nil {
 		return
 	}
-	reads := c.up && !c.paused && !c.ended && c.failed == nil && !c.pressed && !c.remaining
+	reads := c.up && !c.paused && !c.ended && c.failed == nil && !c.remaining
 	writes := c.failed == nil && (!c.up || c.outLen > 0)
 	if c.attached && reads == c.reads && writes == c.writes {
 		return
@@ -315,10 +323,13 @@ func (c *Conn) tell() {
 		c.end(c.failed)
 	case !c.up:
 		c.proceed()
-	case c.remaining && !c.paused && !c.pressed:
-		c.cutPart()
 	case c.pressed && c.outLen <= outLow:
 		c.relieve()
+	case c.remaining && !c.paused:
+		c.cutPart()
+	case c.shutDone && !c.emptied:
+		c.emptied = true
+		c.user.Room(c)
 	}
 }
 
@@ -337,7 +348,7 @@ func (c *Conn) CloseWrite() error {
 	if _, ok := c.io.(frio.CloseWriter); !ok || c.datagram {
 		return errors.ErrUnsupported
 	}
-	if c.shut || c.over || c.failed != nil {
+	if c.shut || c.over || c.failed != nil || c.broken != nil {
 		return nil
 	}
 	c.shut = true

@@ -78,13 +78,19 @@ func (c *Conn) gotDatagram(p *frio.Packet, room []byte) {
 	if n > 0 && &p.Data[0] != &room[0] {
 		copy(room, p.Data) // another one's buffer was moved up here, over a datagram that the IO refused
 	}
-	c.stats.In++
-	c.stats.BytesIn += uint64(n)
-	m := Message{m: l.set.Commit(n), Addr: Addr{p.Remote, p.Local, p.Ifindex}, Time: l.loop.Now()}
+	c.came(1, n)
+	m := Message{m: l.set.Commit(n), Addr: Addr{p.Remote, p.Local, p.Ifindex}}
 	l.set.Skip(len(room) - n)
-	m.Data = m.m.Data()
-	c.user.Message(c, &m)
-	if !m.taken {
+	c.deliver(m)
+}
+
+// deliver lends m to the user. It lies in the lane meanwhile: nothing is allocated for it.
+func (c *Conn) deliver(m Message) {
+	l := c.lane
+	l.message = m
+	l.message.Data, l.message.Time = m.m.Data(), l.loop.Now()
+	c.user.Message(c, &l.message)
+	if !l.message.taken {
 		m.m.Done()
 	}
 }
@@ -110,7 +116,7 @@ func (c *Conn) readStream() {
 		most = readMax
 	}
 	for range turnReads {
-		if c.over || c.paused || c.pressed || c.ended || c.failed != nil || c.remaining {
+		if c.over || c.paused || c.ended || c.failed != nil || c.remaining {
 			break
 		}
 		have := c.partLen
@@ -123,7 +129,7 @@ func (c *Conn) readStream() {
 			c.streamEnds(err)
 			break
 		}
-		c.stats.BytesIn += uint64(n)
+		c.came(0, n)
 		if have > 0 {
 			copy(room, c.part.Bytes())
 			c.dropPart()
@@ -162,18 +168,13 @@ func (c *Conn) cut(b []byte) {
 			}
 		}
 		whole := n > 0 && n <= len(b)
-		if !whole || count == readMessages || c.paused || c.pressed {
+		if !whole || count == readMessages || c.paused {
 			c.keepPart(b, whole, began)
 			return
 		}
 		began = time.Time{}
-		m := Message{m: c.lane.set.Commit(n), Time: c.lane.loop.Now()}
-		m.Data = m.m.Data()
-		c.stats.In++
-		c.user.Message(c, &m)
-		if !m.taken {
-			m.m.Done()
-		}
+		c.came(1, 0)
+		c.deliver(Message{m: c.lane.set.Commit(n)})
 		if c.over || c.failed != nil {
 			return
 		}

@@ -13,6 +13,8 @@ func (c *Conn) Reserve(n int) ([]byte, error) {
 	switch {
 	case c.failed != nil:
 		return nil, c.failed
+	case c.broken != nil:
+		return nil, c.broken
 	case c.datagram:
 		if n > arenaBytes {
 			return nil, frio.ErrTooLong
@@ -28,8 +30,8 @@ func (c *Conn) Reserve(n int) ([]byte, error) {
 	}
 	// First what is there goes out, then it moves to the front, then there is more memory.
 	c.flush()
-	if c.failed != nil {
-		return nil, c.failed
+	if c.failed != nil || c.broken != nil {
+		return nil, errors.Join(c.failed, c.broken)
 	}
 	if c.out.IsZero() {
 		return c.grow(max(n, outFirst))
@@ -62,11 +64,8 @@ func (c *Conn) Commit(to *Addr, msg []byte) {
 		c.post(to, msg)
 	} else {
 		c.outLen += len(msg)
-		c.stats.Out++
-		if c.outLen > outHigh && !c.pressed {
-			c.pressed = true
-			c.settle()
-		}
+		c.went(1, 0)
+		c.pressed = c.pressed || c.outLen > outHigh
 	}
 	c.lane.soil(c)
 }
@@ -81,8 +80,8 @@ func (c *Conn) Send(to *Addr, msg []byte) error {
 	return nil
 }
 
-// Full tells whether output waits above the high-water mark. Room is called when it does no more. The connection's own input waits
-// meanwhile by itself.
+// Full tells whether output waits above the high-water mark: who makes more of it should Pause what that comes from. Room is called
+// when it does no more.
 func (c *Conn) Full() bool { return c.pressed }
 
 // Unsent is what waits to be sent of a stream, in bytes.
@@ -121,12 +120,11 @@ func (c *Conn) writable() {
 
 // flush writes what waits to be sent of a stream, as far as it is taken.
 func (c *Conn) flush() {
-	if c.over || c.failed != nil || !c.up {
+	if c.over || c.failed != nil || c.broken != nil || !c.up {
 		return
 	}
 	if err := c.flushOut(); err != nil && err != frio.ErrAgain {
-		c.fail(err)
-		return
+		c.breaks(err)
 	}
 	if c.outLen == 0 && !c.out.IsZero() {
 		c.out.Free()
@@ -134,9 +132,9 @@ func (c *Conn) flush() {
 	}
 	if c.outLen == 0 && c.shut && !c.shutDone {
 		c.shutDone = true
+		c.lane.loop.Defer(&c.notice) // Room
 		if err := c.io.(frio.CloseWriter).CloseWrite(); err != nil {
-			c.fail(err)
-			return
+			c.breaks(err)
 		}
 	}
 	if c.pressed && c.outLen <= outLow {
@@ -144,6 +142,19 @@ func (c *Conn) flush() {
 	}
 	c.settle()
 }
+
+// breaks notes that nothing more can be written. What the peer sent before is still there to be read, and then the end.
+func (c *Conn) breaks(err error) {
+	if c.ended {
+		c.fail(err)
+		return
+	}
+	c.broken = err
+	c.outLen, c.outRest = 0, 0
+}
+
+// Broken is why nothing can be written to a connection that can still be read; nil if it can.
+func (c *Conn) Broken() error { return c.broken }
 
 func (c *Conn) flushOut() error {
 	if c.outLen == 0 {
@@ -190,7 +201,7 @@ func (c *Conn) writeAll(n int) error {
 		if err != nil {
 			return err
 		}
-		c.stats.BytesOut += uint64(took)
+		c.went(0, took)
 		c.outFrom += took
 		c.outLen -= took
 		n -= took

@@ -30,14 +30,15 @@ type Lane struct {
 	set    *queue.Set[header]
 	index  int
 
-	conns *Conn // the newest of those that live here
-	in    [batchMax]frio.Packet
-	out   [batchMax]frio.Packet
-	task  event.Task
-	dirty []*Conn // with something to send
-	posts []post  // datagrams to be sent
-	arena []byte  // their data
-	used  int     // of arena
+	message Message // that is lent
+	conns   *Conn   // the newest of those that live here
+	in      [batchMax]frio.Packet
+	out     [batchMax]frio.Packet
+	task    event.Task
+	dirty   []*Conn // with something to send
+	posts   []post  // datagrams to be sent
+	arena   []byte  // their data
+	used    int     // of arena
 	// flushing: no user is called, what there is to tell is told later.
 	flushing bool
 }
@@ -168,16 +169,17 @@ func (c *Conn) sendBatch(batch []frio.Packet) {
 	for len(batch) > 0 {
 		count, err := c.sendSome(batch)
 		if count > 0 {
+			n := 0
 			for i := range batch[:count] {
-				c.stats.Out++
-				c.stats.BytesOut += uint64(len(batch[i].Data))
+				n += len(batch[i].Data)
 			}
+			c.went(count, n)
 			batch = batch[count:]
 			continue
 		}
 		switch one, ok := err.(*frio.PacketError); {
 		case err == frio.ErrAgain:
-			c.stats.Dropped += uint64(len(batch))
+			c.dropped(len(batch))
 			c.fault(ErrNoRoom)
 			return
 		case ok:

@@ -58,7 +58,7 @@ func (l *link) dial() error {
 
 // takes tells whether it takes one more request.
 func (l *link) takes() bool {
-	return l.up && !l.retires && l.count < l.pool.peer.limits.Requests && l.conn.IsUp() && !l.conn.Full()
+	return l.up && !l.retires && l.count < l.pool.peer.limits.Requests && l.conn.IsUp() && l.conn.Broken() == nil && !l.conn.Full()
 }
 
 // send sends c, which takes an identifier here.

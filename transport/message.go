@@ -3,6 +3,7 @@ package transport
 import (
 	"errors"
 	"net/netip"
+	"sync/atomic"
 	"time"
 
 	"github.com/frio-io/frio"
@@ -62,6 +63,7 @@ type Config struct {
 	MessageMax int           // the longest message in bytes, at most 64 KiB; longer datagrams are dropped and told as a fault
 	Timeout    time.Duration // message_timeout: for the rest of a message that has begun; 0: never
 	OutMax     int           // what a stream may have to send, in bytes; default outMax
+	Counts     *Counts       // counts too, for all that share it; nil: nobody's
 }
 
 const (
@@ -90,10 +92,43 @@ func (c *Config) withDefaults() Config {
 	return d
 }
 
-// Stats are what a Conn has counted, or several.
+// Stats are what a Conn has counted.
 type Stats struct {
 	In, Out           uint64 // messages
 	BytesIn, BytesOut uint64
 	Dropped           uint64 // datagrams that the socket had no room for
 	Faults            uint64 // errors that cost a datagram
+}
+
+// Counts are what several Conns have counted together. Thread: any.
+type Counts struct {
+	In, Out           atomic.Uint64 // messages
+	BytesIn, BytesOut atomic.Uint64
+	Dropped           atomic.Uint64 // datagrams that the socket had no room for
+}
+
+// came and went count messages, and bytes of streams apart from them.
+func (c *Conn) came(count, n int) {
+	c.stats.In += uint64(count)
+	c.stats.BytesIn += uint64(n)
+	if k := c.cfg.Counts; k != nil {
+		k.In.Add(uint64(count))
+		k.BytesIn.Add(uint64(n))
+	}
+}
+
+func (c *Conn) went(count, n int) {
+	c.stats.Out += uint64(count)
+	c.stats.BytesOut += uint64(n)
+	if k := c.cfg.Counts; k != nil {
+		k.Out.Add(uint64(count))
+		k.BytesOut.Add(uint64(n))
+	}
+}
+
+func (c *Conn) dropped(count int) {
+	c.stats.Dropped += uint64(count)
+	if k := c.cfg.Counts; k != nil {
+		k.Dropped.Add(uint64(count))
+	}
 }

@@ -3,7 +3,6 @@ package transport
 import (
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/netip"
 	"time"
@@ -37,6 +36,7 @@ type Service interface {
 //	made -Join-> accepting <-> resting
 //	accepting, resting -Refuse-> refusing -> closed
 type Port struct {
+	name    string
 	lanes   Lanes
 	lane    *Lane
 	io      frio.IO
@@ -50,10 +50,10 @@ type Port struct {
 	over    bool
 }
 
-// NewPort makes a Port of a listening IO that is open, and of which ctx owns what it accepts and the Port's own. lanes are those that what is
+// NewPort makes a Port of a listening IO that is open, and to which ctx belongs. name is for debug output. lanes are those that what is
 // accepted may go to: nil of a lane that was given a loop.
-func NewPort(lanes Lanes, one frio.IO, ctx *talloc.Context, service Service) *Port {
-	p := &Port{lanes: lanes, io: one, ctx: ctx, service: service}
+func NewPort(name string, lanes Lanes, one frio.IO, ctx *talloc.Context, service Service) *Port {
+	p := &Port{name: name, lanes: lanes, io: one, ctx: ctx, service: service}
 	p.timer.Init((*portTimer)(p))
 	return p
 }
@@ -68,6 +68,9 @@ func (p *Port) Join(lane *Lane) error {
 	p.member, err = lane.thread.Add(p.io, p.ctx, nil, p)
 	return err
 }
+
+// Describe is the name and the IO.
+func (p *Port) Describe() string { return p.name + ": " + p.io.Describe() }
 
 // IO returns the listening IO.
 func (p *Port) IO() frio.IO { return p.io }
@@ -120,13 +123,24 @@ func (p *Port) accept() {
 // fresh returns the Conn that the next peer gets.
 func (p *Port) fresh() (*Conn, error) {
 	if p.spare == nil {
-		c, err := newConn(p.lane, p.ctx, "connection")
+		ctx := p.ctx
+		if p.member != nil {
+			ctx = p.lane.thread.Root() // a connection does not go where its port goes
+		}
+		c, err := newConn(p.lane, ctx, "connection")
 		if err != nil {
 			return nil, err
 		}
 		p.spare = c
 	}
 	return p.spare, nil
+}
+
+func (p *Port) dropSpare() {
+	if p.spare != nil {
+		p.spare.ctx.Free()
+		p.spare = nil
+	}
 }
 
 // welcome gives an accepted IO to its Conn, which lives here or where the pool places it.
@@ -144,8 +158,12 @@ func (p *Port) welcome(c *Conn, child frio.IO) {
 
 // alone makes the socket its own only connection: it tells its datagrams' senders apart by nothing.
 func (p *Port) alone() {
-	c := p.spare
-	p.spare = nil
+	p.dropSpare()
+	c, err := newConn(p.lane, p.ctx, "datagrams")
+	if err != nil {
+		p.rest(err)
+		return
+	}
 	c.port, c.io, p.near = p, p.io, c
 	c.arrive(p.lane)
 	if a, ok := p.io.(frio.Addresser); !ok || !a.LocalAddr().IsValid() {
@@ -206,6 +224,7 @@ func (p *Port) Close() error {
 	}
 	p.over = true
 	p.timer.Stop()
+	p.dropSpare()
 	if p.near != nil {
 		return p.near.Close()
 	}
@@ -227,6 +246,7 @@ func (p *Port) Attach(m *thread.Member) {
 // Detach stops what runs on the thread that the port leaves.
 func (p *Port) Detach(*thread.Member) {
 	p.timer.Stop()
+	p.dropSpare()
 	if p.near != nil {
 		p.near.leave()
 	}
@@ -274,6 +294,34 @@ func (c *Conn) arrive(lane *Lane) {
 	c.cfg = cfg.withDefaults()
 	c.proceed()
 }
+
+// Dial makes a Conn of the connecting side, with its context below parent, and starts to connect. open makes the IO in that context. It is no
+// member of a pool: who owns parent takes it along when that goes to another thread, by Leave and Arrive.
+func Dial(lane *Lane, parent *talloc.Context, name string, open func(ctx *talloc.Context) (frio.IO, error), cfg Config, user User) (*Conn, error) {
+	c, err := newConn(lane, parent, name)
+	if err != nil {
+		return nil, err
+	}
+	if c.io, err = open(&c.ctx); err != nil {
+		c.ctx.Free()
+		return nil, err
+	}
+	c.user, c.cfg = user, cfg.withDefaults()
+	c.arrive(lane)
+	return c, nil
+}
+
+// Leave takes a Conn that Dial made off its thread, before its context goes to another.
+func (c *Conn) Leave() {
+	if c.over || c.lane == nil {
+		return
+	}
+	c.leave()
+	_ = c.io.Event(nil, nil, nil) // a closed one is in no loop
+}
+
+// Arrive goes on with it on another thread.
+func (c *Conn) Arrive(lane *Lane) { c.arrive(lane) }
 
 // leave takes the Conn off its thread.
 func (c *Conn) leave() {
@@ -363,6 +411,3 @@ func (m *Message) From(c *Conn) netip.AddrPort {
 	}
 	return c.RemoteAddr()
 }
-
-// Debug writes everything about the port.
-func (p *Port) Debug(w io.Writer) { p.io.Debug(w) }

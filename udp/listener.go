@@ -51,6 +51,7 @@ var (
 	_ frio.Stater          = (*Listener)(nil)
 	_ frio.Gated           = (*Listener)(nil)
 	_ frio.Link            = (*Listener)(nil)
+	_ frio.Shard           = (*Listener)(nil)
 )
 
 func newListener(ctx *talloc.Context, set *settings, g *group) (*Listener, error) {
@@ -308,8 +309,7 @@ func (l *Listener) RemoteAddr() netip.AddrPort { return netip.AddrPort{} }
 // SocketAddr is LocalAddr and nothing.
 func (l *Listener) SocketAddr() (local, remote netip.AddrPort) { return l.local, netip.AddrPort{} }
 
-// Context holds the listener's memory, and nothing else: a shard that moves to another thread is detached there and adopted by it, while it
-// is in no loop, and so are the contexts that its children were accepted into.
+// Context is frio.Shard's. The contexts that its children were accepted into go along when the listener goes to another thread.
 func (l *Listener) Context() *talloc.Context { return &l.ctx }
 
 // Counts are those of the socket. Thread: any.

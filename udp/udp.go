@@ -64,7 +64,7 @@ type listenConfig struct {
 	options
 	ReusePort bool   `conf:"reuse_port"`                         // yes: other sockets of this user may take the same port
 	Children  string `conf:"children,enum=none|demux|connected"` // default none; demux with a gate
-	Shards    int    `conf:"shards,min=1,max=256"`               // sockets for each address, default 1; shardsMax
+	Shards    int    `conf:"shards,min=1,max=256"`               // sockets for each address, default sock.ShardsOf; shardsMax
 }
 
 // clientConfig is `udp { }` in a home_server.
@@ -108,7 +108,7 @@ func parse(ctx *talloc.Context, cs *conf.Section, role frio.Role, _ frio.IO) (fr
 }
 
 func parseListen(ctx *talloc.Context, cs, sub *conf.Section, again error) (frio.IO, error) {
-	set := &settings{listenConfig: listenConfig{options: options{ExceedMTU: true}, Children: "none", Shards: 1}}
+	set := &settings{listenConfig: listenConfig{options: options{ExceedMTU: true}, Children: "none", Shards: sock.ShardsOf(ctx)}}
 	decodeErr := sub.Decode(&set.listenConfig)
 	addrs, addrErr := set.Addrs(sub)
 	if p := sub.Pairs("children"); len(p) > 0 {

@@ -94,8 +94,11 @@ func (r *reader) rewritesOf(k *rewriteKeys) (in, out *radius.Rewrite) {
 	return in, out
 }
 
-func (r *reader) readHomes(root *conf.Section) {
+func (r *reader) readHomes(root *conf.Section, others map[string]bool) {
 	for _, cs := range r.named(root, "home_server") {
+		if others[cs.Name2] {
+			continue
+		}
 		h := r.home(cs)
 		r.cfg.Homes = append(r.cfg.Homes, h)
 		if _, taken := r.homes[h.Name]; !taken {

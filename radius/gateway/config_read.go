@@ -13,9 +13,9 @@ import (
 )
 
 // ParseConfig reads the sections of the gateway in root, the whole of a file: client, clients, home_server, home_server_pool, realm,
-// rewrite and proxy. It opens and resolves nothing. The home servers' IOs belong to ctx. The Errors are all mistakes, in
+// rewrite and proxy; others are names of home_servers that are somebody else's. It opens and resolves nothing. The home servers' IOs belong to ctx. The Errors are all mistakes, in
 // order; with any of them the Config is not to be used. What is noted is in Notes.
-func ParseConfig(ctx *talloc.Context, root *conf.Section) (*Config, conf.Errors) {
+func ParseConfig(ctx *talloc.Context, root *conf.Section, others map[string]bool) (*Config, conf.Errors) {
 	r := &reader{
 		ctx:      ctx,
 		cfg:      &Config{Clients: map[string]*ClientList{}},
@@ -26,7 +26,7 @@ func ParseConfig(ctx *talloc.Context, root *conf.Section) (*Config, conf.Errors)
 	}
 	r.readProxy(root)
 	r.readRewrites(root)
-	r.readHomes(root)
+	r.readHomes(root, others)
 	r.readPools(root)
 	r.readRealms(root)
 	r.readClients(root)

@@ -30,7 +30,7 @@ func parseRoot(t *testing.T, root *conf.Section) (cfg *gateway.Config, mistakes,
 	t.Helper()
 	ctx := talloc.Root("test")
 	t.Cleanup(ctx.Free)
-	cfg, errs := gateway.ParseConfig(ctx, root)
+	cfg, errs := gateway.ParseConfig(ctx, root, nil)
 	return cfg, lines(append(errs, root.Unknown()...)), lines(cfg.Notes)
 }
 

@@ -164,7 +164,7 @@ func (s *source) unknown(peer netip.AddrPort, err error) {
 
 // Message takes a packet.
 func (s *source) Message(c *transport.Conn, m *transport.Message) {
-	client := s.client
+	var client *Client
 	switch {
 	case !s.one:
 		var err error
@@ -175,14 +175,22 @@ func (s *source) Message(c *transport.Conn, m *transport.Message) {
 	case !s.identify():
 		s.close() // it was a client of the configuration before
 		return
-	default:
+	}
+	if s.one {
 		client = s.client
 	}
 	s.request(client, m)
+	if c.Full() {
+		c.Pause() // it does not take what it asks for
+	}
 }
 
-// Room is of the connection itself: its input waited.
-func (s *source) Room(*transport.Conn) {}
+// Room goes on with what waited for it.
+func (s *source) Room(c *transport.Conn) {
+	if !s.drains {
+		c.Resume()
+	}
+}
 
 // Fault counts an error that cost a datagram.
 func (s *source) Fault(c *transport.Conn, err error) {

@@ -83,7 +83,7 @@ func (w *world) parse(text string) (*Config, []*conf.Section) {
 	w.Helper()
 	root, err := conf.ParseString("test.conf", text, conf.Options{})
 	w.must(err)
-	cfg, errs := ParseConfig(w.root, root)
+	cfg, errs := ParseConfig(w.root, root, nil)
 	if len(errs) > 0 {
 		w.Fatal(errs)
 	}
@@ -100,7 +100,7 @@ func (w *world) listen(cs *conf.Section) {
 		Proto: ProtoOf(stack, io.Kind() == frio.Datagram), Server: new(ServerConfig),
 	}, transport.Config{Timeout: 10 * time.Second})
 	w.listens = append(w.listens, l)
-	w.must(transport.NewPort(nil, io, w.root, l).Join(w.lane))
+	w.must(transport.NewPort("test", nil, io, w.root, l).Join(w.lane))
 }
 
 // until runs the world until done.

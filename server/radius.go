@@ -1,0 +1,167 @@
+package server
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/frio-io/frio"
+	"github.com/frio-io/frio/conf"
+	"github.com/frio-io/frio/radius"
+	"github.com/frio-io/frio/radius/gateway"
+)
+
+// namespaceOf is what a server's namespace key says, however it is written; "" without one.
+func namespaceOf(cs *conf.Section) string {
+	if p := cs.Pairs("namespace"); len(p) > 0 {
+		return strings.ToLower(p[0].Value)
+	}
+	return ""
+}
+
+// gatewaySections reads the sections of the gateway, if there is one: home_servers that are a relay's target are not its.
+func (l *loader) gatewaySections(root *conf.Section, servers []*conf.Section) {
+	others := map[string]bool{}
+	wanted := false
+	for _, cs := range servers {
+		switch namespaceOf(cs) {
+		case spaceNames[radiusSpace]:
+			wanted = true
+		case spaceNames[relay]:
+			for _, p := range cs.Pairs("target") {
+				others[p.Value] = true
+			}
+		}
+	}
+	if !wanted {
+		l.targets(root, nil)
+		return
+	}
+	l.targets(root, others)
+	cfg, errs := gateway.ParseConfig(&l.server.ctx, root, others)
+	l.errs = append(l.errs, errs...)
+	l.server.radius = cfg
+	l.server.notes = append(l.server.notes, cfg.Notes...)
+}
+
+// radiusKeys is what a listen of namespace radius says besides its IO.
+type radiusKeys struct {
+	Clients *conf.Pair   `conf:"clients"`
+	Types   []*conf.Pair `conf:"type"`
+}
+
+// messageKeys are the keys of limit { } that are the transport's.
+type messageKeys struct {
+	MessageTimeout time.Duration `conf:"message_timeout,never"`
+}
+
+// messageTimeout is for the rest of a packet that has begun, where the listen does not say.
+const messageTimeout = 10 * time.Second
+
+// radius reads what a listen of namespace radius has besides its IO. io is nil if that had mistakes.
+func (l *loader) radius(cs *conf.Section, one *listen, server *gateway.ServerConfig, clients *conf.Pair) {
+	r := &radiusListen{cfg: &gateway.ListenConfig{Server: server}}
+	one.radius = r
+	var keys radiusKeys
+	l.add(cs, cs.Decode(&keys))
+	limits := messageKeys{MessageTimeout: messageTimeout}
+	for _, limit := range cs.Sections("limit") {
+		l.add(limit, limit.Decode(&limits))
+	}
+	r.config.Timeout = limits.MessageTimeout
+	r.cfg.Accepts = l.types(keys.Types)
+	if keys.Clients != nil {
+		clients = keys.Clients
+	}
+	list := l.server.radius.Clients[""]
+	if clients != nil {
+		r.cfg.Clients = clients.Value
+		list = l.server.radius.Clients[clients.Value]
+		if list == nil {
+			e := clients.Errorf("clients: no clients `%s`", clients.Value)
+			var names []string
+			for name := range l.server.radius.Clients {
+				names = append(names, name)
+			}
+			slices.Sort(names)
+			e.Hint = conf.DidYouMean(clients.Value, names)
+			l.errs = append(l.errs, e)
+		}
+	}
+	if one.io == nil || list == nil {
+		return
+	}
+	at := protocolOf(cs)
+	r.cfg.Proto = gateway.ProtoOf(at.Value, one.io.Kind() == frio.Datagram)
+	r.cfg.Lenient = lenient(cs)
+	l.errs = append(l.errs, gateway.CheckListen(cs, list, r.cfg.Proto)...)
+	l.server.notes = append(l.server.notes, gateway.ListenNotes(cs, list, r.cfg.Proto)...)
+}
+
+// lenient tells whether the listen takes peers without a certificate.
+func lenient(cs *conf.Section) bool {
+	for _, tls := range cs.Sections("tls") {
+		for _, p := range tls.Pairs("require_client_cert") {
+			switch strings.ToLower(p.Value) {
+			case "yes", "true", "on":
+			default:
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// types are the codes that the lines `type = auth` of a listen let in; nil without any: all.
+func (l *loader) types(lines []*conf.Pair) func(radius.Code) bool {
+	if len(lines) == 0 {
+		return nil
+	}
+	codes := map[string][]radius.Code{
+		"auth":       {radius.AccessRequest},
+		"acct":       {radius.AccountingRequest},
+		"coa":        {radius.CoARequest, radius.DisconnectRequest},
+		"auth+acct":  {radius.AccessRequest, radius.AccountingRequest},
+		"status":     {radius.StatusServer},
+		"disconnect": {radius.DisconnectRequest},
+	}
+	var set [256]bool
+	for _, p := range lines {
+		list, ok := codes[strings.ToLower(p.Value)]
+		if !ok {
+			e := p.Errorf("type: `%s` is none of auth, acct, auth+acct, coa, disconnect, status", p.Value)
+			e.Hint = conf.DidYouMean(p.Value, []string{"auth", "acct", "auth+acct", "coa", "disconnect", "status"})
+			l.errs = append(l.errs, e)
+		}
+		for _, code := range list {
+			set[code] = true
+		}
+	}
+	return func(c radius.Code) bool { return set[c] }
+}
+
+// safely adds what a listen of namespace radius has by default where its file does not say: a client that reads nothing is let go.
+func safely(cs *conf.Section) {
+	if at := protocolOf(cs); at != nil && !strings.HasSuffix(at.Value, "udp") {
+		cs.Sub("limit").Default("write_timeout", "10s")
+	}
+}
+
+// startGateway makes the gateway, if there is a server of namespace radius.
+func (s *Server) startGateway() error {
+	if s.radius == nil {
+		return nil
+	}
+	g, err := gateway.New(s.lanes, s.radius, gateway.Options{Logger: s.opt.Logger, Trace: s.opt.Trace})
+	if err != nil {
+		return fmt.Errorf("gateway: %w", err)
+	}
+	s.gateway = g
+	for _, l := range s.all() {
+		if r := l.radius; r != nil {
+			r.listen = g.NewListen(l.service.name+"."+l.name, r.cfg, r.config)
+		}
+	}
+	return nil
+}
