@@ -38,7 +38,7 @@ var arrows = []struct {
 	{"radius/gateway", "talloc conf event . tls transport radius radius/dict"},
 	{"all", "udp tcp unix haproxy tls"},
 	{"friotest", "talloc conf event . sock sim"},
-	{"server", "talloc conf event . sock thread"},
+	{"server", "talloc conf event . sock thread transport radius radius/gateway"},
 	{"cmd/frio", "talloc conf event . sock all server"},
 }
 
