@@ -212,10 +212,8 @@ func (r *Rewrite) judge(vendor uint32) verdict {
 		return drop
 	case v.any:
 		return apart
-	case r.whitelist && (all|v.whole)&keep == 0:
-		return drop
 	}
-	return pass
+	return pass // a whole vendor that is kept
 }
 
 // apply returns what becomes of the value of an attribute, and whether it stays. seen gathers the supplements that are there.

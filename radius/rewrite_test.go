@@ -103,11 +103,43 @@ func TestRewriteOrder(t *testing.T) {
 	}
 }
 
+// TestRewriteAdded: what In adds, Out may remove.
+func TestRewriteAdded(t *testing.T) {
+	client, home := both()
+	p := sealed(t, client, AccessRequest, true)
+	in := rewrite(t, Rules{Add: []Value{{ID{9, 1}, []byte("x")}, {ID{9, 2}, []byte("x")}, {ID{10, 1}, []byte("x")}}})
+	for _, c := range []struct {
+		rules Rules
+		want  string
+	}{
+		{Rules{}, "MA 1a0900000009010378 1a0900000009020378 1a090000000a010378"},
+		{Rules{Remove: []ID{{0, 26}}}, "MA"},
+		{Rules{Remove: []ID{{0, 26}, {9, 1}}}, "MA"},
+		{Rules{RemoveVendor: []uint32{9}}, "MA 1a090000000a010378"},
+		{Rules{Whitelist: true}, "MA"},
+		{Rules{Whitelist: true, Keep: []ID{{9, 2}}}, "MA 1a0900000009020378"},
+		{Rules{Whitelist: true, KeepVendor: []uint32{10}}, "MA 1a090000000a010378"},
+	} {
+		out, err := AppendRequest(nil, p, client, home, &Forward{In: in, Out: rewrite(t, c.rules)})
+		if err != nil || attributes(parse(t, out)) != c.want {
+			t.Errorf("%+v: %x %v, want %s", c.rules, out, err, c.want)
+		}
+	}
+}
+
 // TestRewriteGrows: a sub-attribute that does not fit any more goes into a Vendor-Specific of its own; a value that fits nowhere is an error.
 func TestRewriteGrows(t *testing.T) {
 	full := "1aff 00000009 017c" + strings.Repeat("61", 122) + "027d" + strings.Repeat("62", 123)
 	p := parse(t, packet(AccessRequest, unhex(t, full)...))
 	out, err := rewrite(t, Rules{Modify: []Modify{modify(9, 1, `(.*)`, `\1aa`)}}).Apply(nil, p)
+	one, err1 := rewrite(t, Rules{Modify: []Modify{modify(9, 1, `(.*)`, `\1a`)}}).Apply(nil, p)
+	if err1 != nil || len(one) != len(p)+1+6 {
+		t.Errorf("one more: %d octets, %v", len(one), err1)
+	}
+	shorter := parse(t, packet(AccessRequest, unhex(t, "1afe 00000009 017c"+strings.Repeat("61", 122)+"027c"+strings.Repeat("62", 122))...))
+	if one, err := rewrite(t, Rules{Modify: []Modify{modify(9, 1, `(.*)`, `\1a`)}}).Apply(nil, shorter); err != nil || len(one) != len(shorter)+1 {
+		t.Errorf("one more, with room for it: %d octets, %v", len(one), err)
+	}
 	want := "1a84000000090 17e" + strings.Repeat("61", 124) + " 1a8300000009027d" + strings.Repeat("62", 123)
 	if err != nil || strings.ReplaceAll(attributes(parse(t, out)), " ", "") != strings.ReplaceAll(want, " ", "") {
 		t.Errorf("%x %v", out, err)
