@@ -62,6 +62,14 @@ type Error struct {
 
 func (e *Error) Error() string { return e.Text }
 
+// ReasonOf returns the reason of an error of this package, for counters; ReasonNone of any other, and of nil.
+func ReasonOf(err error) Reason {
+	if e, ok := err.(*Error); ok {
+		return e.Reason
+	}
+	return ReasonNone
+}
+
 // What Parse, the checks and the relaying functions return.
 var (
 	ErrTooShort                    = &Error{ReasonTooShort, "radius: length below 20 (RFC 2865, Section 3)"}

@@ -3,6 +3,7 @@ package radius
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"testing"
 )
@@ -171,6 +172,9 @@ func TestNames(t *testing.T) {
 			t.Errorf("reason %d is %q", r, r)
 		}
 		seen[r.String()] = true
+	}
+	if ReasonOf(ErrTTL) != ReasonTTL || ReasonOf(nil) != ReasonNone || ReasonOf(errors.New("x")) != ReasonNone {
+		t.Errorf("ReasonOf")
 	}
 	if ReasonCount.String() != "unknown" {
 		t.Errorf("%v", ReasonCount)
