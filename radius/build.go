@@ -33,12 +33,13 @@ func NewRequest(dst []byte, code Code, id uint8, authenticator [16]byte) Builder
 	return b
 }
 
-// NewReply starts a reply to request behind dst. In the replies to an Access-Request, and in each if the request was a Status-Server or
-// held one, the first attribute is a Message-Authenticator. The Proxy-State of the request follow, in their order (RFC 2865, Section 5.33).
+// NewReply starts a reply to request behind dst. In the replies to an Access-Request and to a Status-Server, and in those of CoA if the request
+// held one, the first attribute is a Message-Authenticator; why not in an Accounting-Response, AppendReply says. The Proxy-State of the request follow, in their order (RFC 2865, Section 5.33).
 func NewReply(dst []byte, code Code, request Packet) Builder {
 	b := Builder{base: len(dst), hashed: true}
 	b.start(dst, code, request.ID(), request.Authenticator())
-	if _, signed := request.Find(MessageAuthenticator); signed || code.access() {
+	_, signed := request.Find(MessageAuthenticator)
+	if code.access() || request.Code() == StatusServer || signed && code != AccountingResponse {
 		b.Sign()
 	}
 	for off := HeaderSize; off < len(request); {

@@ -62,6 +62,8 @@ func TestBuildReply(t *testing.T) {
 		{StatusServer, true, AccessAccept, "MA 2103aa 2103bb 120361"},
 		{StatusServer, true, AccountingResponse, "MA 2103aa 2103bb 120361"},
 		{AccountingRequest, false, AccountingResponse, "2103aa 2103bb 120361"},
+		{AccountingRequest, true, AccountingResponse, "2103aa 2103bb 120361"},
+		{CoARequest, false, CoAACK, "2103aa 2103bb 120361"},
 		{CoARequest, true, CoANAK, "MA 2103aa 2103bb 120361"},
 	} {
 		p := sealed(t, k, c.request, c.signed, 33, 3, 0xaa, 1, 3, 'a', 33, 3, 0xbb)

@@ -93,8 +93,11 @@ type Answer struct {
 
 // AppendReply appends to dst the reply of a home server, checked with from, as it goes to the client whose keys are to. Attributes keep
 // their order and what no rule names its octets, except that Message-Authenticator comes first, always in the replies to an
-// Access-Request and else where it was; that what is hidden with the secret is hidden anew, with a fresh salt; and that our
+// Access-Request, in an Accounting-Response only where a forces it, and else where it was; that what is hidden with the secret is hidden anew, with a fresh salt; and that our
 // Proxy-State is gone.
+//
+// No RFC says which authenticator the one of an Accounting-Response is made with: FreeRADIUS takes zeros, others that of the request, and
+// each drops what the other makes. The Response Authenticator protects the same octets.
 //
 // With an error dst is returned as it was. Nothing is allocated if dst has room for MaxSize bytes and no rule modifies a value. from and
 // to may be the same.
@@ -115,7 +118,7 @@ func AppendReply(dst []byte, reply Packet, from, to *Keys, a *Answer) ([]byte, e
 		end := off + int(reply[off+1])
 		switch Type(reply[off]) {
 		case MessageAuthenticator:
-			signed = true
+			signed = signed || code != AccountingResponse
 		case ProxyState:
 			if a.ProxyState != nil && bytes.Equal(reply[off+2:end], a.ProxyState) {
 				ours = off
