@@ -39,7 +39,7 @@ func (m *CertMatch) Matches(cert *x509.Certificate) bool {
 		return false
 	case len(m.uris) > 0 && !anyURI(m.uris, cert):
 		return false
-	case len(m.issuers) > 0 && !anyOf(m.issuers, cert.Issuer.String()):
+	case len(m.issuers) > 0 && !anyOf(m.issuers, tight(cert.Issuer.String())):
 		return false
 	case len(m.serials) > 0 && !slices.ContainsFunc(m.serials, func(n *big.Int) bool { return n.Cmp(cert.SerialNumber) == 0 }):
 		return false
@@ -170,6 +170,8 @@ func (r *reader) textMatch(p *conf.Pair, fold bool) (textMatch, bool) {
 	case v == "":
 		r.fail(p, "is empty")
 		return textMatch{}, false
+	case v[0] != '/' && p.Name == "issuer":
+		return textMatch{exact: tight(v)}, true
 	case v[0] != '/':
 		return textMatch{exact: v, fold: fold}, true
 	case len(v) < 3 || v[len(v)-1] != '/':
@@ -195,6 +197,9 @@ func (r *reader) textMatch(p *conf.Pair, fold bool) (textMatch, bool) {
 	}
 	return textMatch{pattern: pattern}, true
 }
+
+// tight is a name in the form of RFC 2253 without spaces behind its commas, with which people write it.
+func tight(name string) string { return strings.ReplaceAll(name, ", ", ",") }
 
 // hexText is a number in hexadecimal without its colons and 0x.
 func hexText(v string) string {

@@ -214,14 +214,13 @@ func (r *reader) retransmit(cs *conf.Section, t HomeType) Retransmit {
 		r.add(own, own.Decode(&k))
 	}
 	if coa != nil {
-		into := k
-		if t == HomeCoA && own == nil {
-			r.add(coa, coa.Decode(&k))
-		} else {
-			r.add(coa, coa.Decode(&into))
+		into := &k
+		if t != HomeCoA || own != nil {
+			into = new(retransmitKeys) // its mistakes are reported, and that is all
 		}
+		r.add(coa, coa.Decode(into))
 	}
-	return Retransmit{Initial: k.Initial, Max: k.Max, Count: k.Count, Duration: k.Duration}
+	return Retransmit(k)
 }
 
 // checks looks at what belongs to status_check.

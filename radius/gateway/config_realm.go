@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -34,6 +35,9 @@ func (r *reader) readProxy(root *conf.Section) {
 		if p := cs.Pairs("realm_delimiters"); len(p) > 0 && k.Delimiters == "" {
 			r.fail(p[0], "is empty")
 		}
+	}
+	if p := root.Sections("proxy"); k.DefaultFallback && !slices.ContainsFunc(root.Sections("realm"), func(cs *conf.Section) bool { return cs.Name2 == "DEFAULT" }) {
+		r.note(p[0].Pairs("default_fallback")[0].Pos, "default_fallback has no effect here: there is no realm DEFAULT")
 	}
 	r.cfg.DefaultFallback = k.DefaultFallback
 	r.cfg.Realms = &Realms{Delimiters: k.Delimiters, Exact: map[string]*Realm{}}

@@ -65,8 +65,7 @@ func CheckListen(ls *conf.Section, clients *ClientList, proto Proto) conf.Errors
 		}
 		return errs // yes, because there is a CA
 	}
-	switch strings.ToLower(required[0].Value) {
-	case "yes", "true", "on":
+	if requiresCert(ls) {
 		return nil
 	}
 	for _, c := range clients.All {
@@ -79,14 +78,30 @@ func CheckListen(ls *conf.Section, clients *ClientList, proto Proto) conf.Errors
 	return errs
 }
 
-// ListenNotes are warnings about a listen: each client that anybody with a certificate of the CA could be.
+// requiresCert tells whether a listen with tls has every client show a certificate, which is the default.
+func requiresCert(ls *conf.Section) bool {
+	for _, sub := range ls.Sections("tls") {
+		for _, p := range sub.Pairs("require_client_cert") {
+			switch strings.ToLower(p.Value) {
+			case "yes", "true", "on":
+			default:
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// ListenNotes are warnings about a listen: each client that anybody with a certificate of the CA could be. Of those that come over TLS only,
+// ParseConfig warns.
 func ListenNotes(ls *conf.Section, clients *ClientList, proto Proto) conf.Errors {
-	if proto&(ProtoTLS|ProtoDTLS) == 0 {
+	const secure = ProtoTLS | ProtoDTLS
+	if proto&secure == 0 || !requiresCert(ls) {
 		return nil
 	}
 	var notes conf.Errors
 	for _, c := range clients.All {
-		if c.Proto&proto != 0 && c.Certificate == nil && c.Proto != ProtoTLS && c.Proto != ProtoDTLS && c.Proto != ProtoTLS|ProtoDTLS {
+		if c.Proto&proto != 0 && c.Certificate == nil && c.Proto&^secure != 0 {
 			notes = append(notes, &conf.Error{Pos: c.At, Msg: "warning: client " + c.Name + " may come by listen " + ls.Name2 +
 				" and has no certificate { }: every certificate of the CA is this client's if it comes from there (or give it a proto)"})
 		}

@@ -218,10 +218,9 @@ func (r *reader) acct(from *conf.Section, h *Home, k *homeKeys) {
 			nodes = append(nodes, sub)
 		}
 	}
-	name := "port"
-	parts := []conf.Node{conf.NewPair(name, number, at)}
+	parts := []conf.Node{conf.NewPair("port", number, at)}
 	for _, p := range method.Pairs("") {
-		if p.Name != name {
+		if p.Name != "port" {
 			parts = append(parts, p)
 		}
 	}

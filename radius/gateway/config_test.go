@@ -17,7 +17,7 @@ import (
 var update = flag.Bool("update", false, "write the golden files")
 
 // parse reads text as gw.conf. It returns all mistakes, those of keys that nobody took too, and the notes, a line each.
-func parse(t *testing.T, text string) (cfg *gateway.Config, mistakes, notes string) {
+func parse(t testing.TB, text string) (cfg *gateway.Config, mistakes, notes string) {
 	t.Helper()
 	root, err := conf.ParseString("gw.conf", strings.TrimPrefix(text, "\n"), conf.Options{})
 	if err != nil {
@@ -26,7 +26,7 @@ func parse(t *testing.T, text string) (cfg *gateway.Config, mistakes, notes stri
 	return parseRoot(t, root)
 }
 
-func parseRoot(t *testing.T, root *conf.Section) (cfg *gateway.Config, mistakes, notes string) {
+func parseRoot(t testing.TB, root *conf.Section) (cfg *gateway.Config, mistakes, notes string) {
 	t.Helper()
 	ctx := talloc.Root("test")
 	t.Cleanup(ctx.Free)
@@ -43,7 +43,7 @@ func lines(errs conf.Errors) string {
 }
 
 // good is parse of what has no mistakes.
-func good(t *testing.T, text string) *gateway.Config {
+func good(t testing.TB, text string) *gateway.Config {
 	t.Helper()
 	cfg, mistakes, _ := parse(t, text)
 	if mistakes != "" {
@@ -53,7 +53,7 @@ func good(t *testing.T, text string) *gateway.Config {
 }
 
 // golden compares got with a file in testdata.
-func golden(t *testing.T, name string, got []byte) {
+func golden(t testing.TB, name string, got []byte) {
 	t.Helper()
 	path := filepath.Join("testdata", name)
 	if *update {
@@ -300,3 +300,27 @@ proxy server {
 	realm_delimiters = "@%"
 }
 `
+
+// What works, but is probably not meant.
+func TestNotes(t *testing.T) {
+	_, mistakes, notes := parse(t, `
+home_server a {
+	ipaddr = 192.0.2.1
+	proto = tls
+	revive_interval = 60
+	tls {
+		check_cert_name = no
+	}
+}
+proxy server {
+	default_fallback = yes
+}
+`)
+	want := `gw.conf:4:2: note: revive_interval has no effect here: status_check is auto
+gw.conf:6:21: warning: check_cert_name: any certificate of the CA is taken for the server's
+gw.conf:10:2: note: default_fallback has no effect here: there is no realm DEFAULT
+`
+	if mistakes != "" || notes != want {
+		t.Errorf("mistakes\n%s\nnotes\n%s\nnot\n%s", mistakes, notes, want)
+	}
+}

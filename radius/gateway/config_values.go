@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/frio-io/frio/conf"
@@ -73,21 +74,9 @@ var homeTypeWords = []string{"auth", "acct", "coa"}
 
 // DecodeConf takes auth, acct and coa, joined by +.
 func (t *HomeType) DecodeConf(p *conf.Pair) error {
-	*t = 0
-	for _, part := range strings.Split(p.Value, "+") {
-		found := false
-		for i, w := range homeTypeWords {
-			if strings.EqualFold(w, part) {
-				*t, found = *t|1<<i, true
-			}
-		}
-		if !found {
-			e := p.Errorf("%s: `%s` is none of auth, acct, auth+acct, coa", p.Name, p.Value)
-			e.Hint = conf.DidYouMean(p.Value, []string{"auth", "acct", "auth+acct", "coa"})
-			return e
-		}
-	}
-	return nil
+	set, err := bits(p, homeTypeWords)
+	*t = HomeType(set)
+	return err
 }
 
 // String returns "auth+acct".
@@ -95,14 +84,14 @@ func (t HomeType) String() string { return setOf(homeTypeWords, uint8(t)) }
 
 var protoWords = []string{"udp", "tcp", "tls", "dtls"}
 
-// DecodeConf takes udp, tcp, tls, dtls and * for all of them.
+// DecodeConf takes udp, tcp, tls and dtls, joined by +, and * for all of them.
 func (o *Proto) DecodeConf(p *conf.Pair) error {
 	if p.Value == "*" {
 		*o = ProtoAny
 		return nil
 	}
-	i, err := word(p, append(protoWords, "*"))
-	*o = 1 << i
+	set, err := bits(p, protoWords)
+	*o = Proto(set)
 	return err
 }
 
@@ -112,6 +101,20 @@ func (o Proto) String() string {
 		return "*"
 	}
 	return setOf(protoWords, uint8(o))
+}
+
+// bits reads words that are joined by +.
+func bits(p *conf.Pair, words []string) (set uint8, err error) {
+	for _, part := range strings.Split(p.Value, "+") {
+		i := slices.IndexFunc(words, func(w string) bool { return strings.EqualFold(w, part) })
+		if i < 0 {
+			e := p.Errorf("%s: `%s` is none of %s", p.Name, part, strings.Join(words, ", "))
+			e.Hint = conf.DidYouMean(part, words)
+			return 0, e
+		}
+		set |= 1 << i
+	}
+	return set, nil
 }
 
 // setOf prints the words whose bits are set.

@@ -49,7 +49,7 @@ client x {
 	colour = red
 }`, "\n" +
 			"gw.conf:2:13: ipv4addr: `2001:db8::1` is not an IPv4 address\n" +
-			"gw.conf:4:10: proto: `tpc` is none of udp, tcp, tls, dtls, *, did you mean `tcp`?\n" +
+			"gw.conf:4:10: proto: `tpc` is none of udp, tcp, tls, dtls, did you mean `tcp`?\n" +
 			"gw.conf:5:11: secret: is empty\n" +
 			"gw.conf:6:18: cleanup_delay: 0 is below 1s\n" +
 			"gw.conf:7:12: add_ttl: 0 is below 1\n" +
@@ -241,7 +241,7 @@ home_server a {
 	}
 }`, "\n" +
 			"gw.conf:1:1: home_server a: secret is missing\n" +
-			"gw.conf:2:9: type: `both` is none of auth, acct, auth+acct, coa\n" +
+			"gw.conf:2:9: type: `both` is none of auth, acct, coa\n" +
 			"gw.conf:3:11: ipaddr: \"bad name\" is neither an address nor a host name\n" +
 			"gw.conf:4:9: port: 70000 is above 65535\n" +
 			"gw.conf:5:15: src_ipaddr: `here` is not an IP address\n" +
@@ -255,6 +255,13 @@ home_server a {
 			"gw.conf:16:16: connecting: 0 is below 1\n" +
 			"gw.conf:19:9: irt: 0 is below 100ms\n" +
 			"gw.conf:20:9: mrd: 0 is below 1s"},
+		{"source of another family", `
+home_server a {
+	ipaddr = 192.0.2.1
+	src_ipaddr = 2001:db8::1
+	secret = s
+}`, `
+gw.conf:2:11: ipaddr: 192.0.2.1 and src_ipaddr 2001:db8::1 are of different families`},
 		{"old and new name of a key", `
 home_server a {
 	ipaddr = 192.0.2.1
