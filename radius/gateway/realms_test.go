@@ -88,7 +88,10 @@ func TestRealmDelimiters(t *testing.T) {
 
 func TestFindRealmAllocs(t *testing.T) {
 	realms := good(t, realmsConf).Realms
-	names := [][]byte{[]byte("bob@example.org"), []byte("bob@NOWHERE"), []byte("bob@x.net"), []byte("bob")}
+	names := [][]byte{[]byte("bob@example.org"), []byte("bob@SUB.example.org")}
+	if !race { // there the pools that expressions keep their memory in lose things on purpose
+		names = append(names, []byte("bob@NOWHERE"), []byte("bob@x.net"), []byte("bob"))
+	}
 	if n := testing.AllocsPerRun(100, func() {
 		for _, name := range names {
 			realms.Find(name)
