@@ -129,12 +129,12 @@ func keep(a attribute, ids *[]radius.ID, vendors *[]uint32) {
 	*ids = append(*ids, a.ID)
 }
 
-// modify reads "User-Name:/regex/replacement/".
+// modify reads 'User-Name:/regex/replacement/'.
 func (r *reader) modify(p *conf.Pair) (m radius.Modify, ok bool) {
 	name, rest, found := strings.Cut(p.Value, ":/")
 	parts := splitSlashes(rest)
 	if !found || len(parts) != 3 || parts[2] != "" {
-		r.fail(p, "`%s` is not an attribute and what becomes of it, as in \"User-Name:/^(.*)@old$/\\1@new/\"", p.Value)
+		r.fail(p, "`%s` is not an attribute and what becomes of it, as in 'User-Name:/^(.*)@old$/\\1@new/'", p.Value)
 		return m, false
 	}
 	if m.ID, ok = r.one(p, name); !ok {

@@ -16,13 +16,15 @@ type ServerConfig struct {
 // defaultTTL is the attribute that radsecproxy counts down.
 var defaultTTL = radius.ID{Vendor: 27262, Type: 1}
 
+type serverKeys struct {
+	LoopPrevention bool       `conf:"loop_prevention"`
+	TTLAttribute   *conf.Pair `conf:"ttl_attribute"`
+	AddTTL         uint8      `conf:"add_ttl,min=1"`
+}
+
 // ParseServerConfig takes the gateway's keys of cs, a server.
 func ParseServerConfig(cs *conf.Section) (*ServerConfig, conf.Errors) {
-	var k struct {
-		LoopPrevention bool       `conf:"loop_prevention"`
-		TTLAttribute   *conf.Pair `conf:"ttl_attribute"`
-		AddTTL         uint8      `conf:"add_ttl,min=1"`
-	}
+	var k serverKeys
 	r := &reader{}
 	r.add(cs, cs.Decode(&k))
 	s := &ServerConfig{LoopPrevention: k.LoopPrevention, TTL: radius.TTL{ID: defaultTTL, Start: uint32(k.AddTTL)}}

@@ -482,7 +482,7 @@ rewrite b {
 			"gw.conf:5:11: remove: attribute 33 belongs to the hop\n" +
 			"gw.conf:6:11: remove: no vendor `Nobody`\n" +
 			"gw.conf:7:14: whitelist: no attribute `300` (a name, a number, or vendor.number)\n" +
-			"gw.conf:8:11: modify: `User-Name` is not an attribute and what becomes of it, as in \"User-Name:/^(.*)@old$/\\1@new/\"\n" +
+			"gw.conf:8:11: modify: `User-Name` is not an attribute and what becomes of it, as in 'User-Name:/^(.*)@old$/\\1@new/'\n" +
 			"gw.conf:9:11: modify: missing closing ): `(`\n" +
 			"gw.conf:10:11: modify: it has to be one attribute\n" +
 			"gw.conf:11:11: modify: attribute 2 is hidden with the secret and can only be removed or kept\n" +
