@@ -179,7 +179,7 @@ type HomePool struct {
 	At           conf.Pos
 	Balance      Balance
 	Homes        []*Home // in order; of type coa only in coa pools
-	Key          string  // key of keyed-balance: an attribute's name; default Calling-Station-Id, and State where that is missing
+	Key          string  // key of keyed-balance: an attribute's name; default Calling-Station-Id
 	Fallback     Fallback
 	FallbackHome *Home // fallback = NAME: asked when no other lives
 

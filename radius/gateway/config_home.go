@@ -109,7 +109,7 @@ func (r *reader) readHomes(root *conf.Section, others map[string]bool) {
 
 // home reads one home_server.
 func (r *reader) home(cs *conf.Section) *Home {
-	h := &Home{Name: cs.Name2, At: cs.Pos, Text: printOf(cs)}
+	h := &Home{Name: cs.Name2, At: cs.Pos}
 	k := homeKeys{
 		Type:           HomeAuth | HomeAcct,
 		ResponseWindow: defaultResponseWindow, ZombiePeriod: defaultZombiePeriod,
@@ -128,6 +128,7 @@ func (r *reader) home(cs *conf.Section) *Home {
 	h.Limit = r.homeLimit(cs, &k.Limit)
 	h.Retransmit = r.retransmit(cs, h.Type)
 	h.In, h.Out = r.rewritesOf(&k.rewriteKeys)
+	h.Text = printOf(cs, r.printOfRules(h.In), r.printOfRules(h.Out))
 	h.AddTTL = k.AddTTL
 	r.checks(cs, h, &k)
 	r.stack(cs, h, &k)

@@ -48,6 +48,9 @@ func (r *reader) pool(cs *conf.Section) *HomePool {
 	if len(cs.Pairs("home_server")) == 0 {
 		r.failSection(cs, "home_server is missing: a pool needs at least one")
 	}
+	if len(pool.Homes) >= poolMax { // one more place is for the fallback
+		r.fail(k.HomeServer[poolMax-1], "more than %d are not possible", poolMax-1)
+	}
 	if k.Key != nil {
 		if r.key(k.Key); pool.Balance != KeyedBalance {
 			r.fail(k.Key, "has no effect: it is for type = keyed-balance")

@@ -134,9 +134,12 @@ var printKey = func() []byte {
 	return key
 }()
 
-// printOf is the same for two sections that say the same, within this process.
-func printOf(cs *conf.Section) string {
+// printOf is the same for two sections that say the same, within this process. also stands for what is not in the section.
+func printOf(cs *conf.Section, also ...string) string {
 	mac := hmac.New(sha256.New, printKey)
 	cs.Format(mac) // a hash takes everything
+	for _, text := range also {
+		fmt.Fprintf(mac, "\n%d %s", len(text), text)
+	}
 	return hex.EncodeToString(mac.Sum(nil))
 }

@@ -23,6 +23,7 @@ type rewrite struct {
 	name     string
 	compiled *radius.Rewrite
 	lines    []string // for Debug
+	print    string   // of its section
 }
 
 // rules returns the compiled rules; nil for none.
@@ -35,7 +36,7 @@ func (w *rewrite) rules() *radius.Rewrite {
 
 func (r *reader) readRewrites(root *conf.Section) {
 	for _, cs := range r.named(root, "rewrite") {
-		w := &rewrite{name: cs.Name2, compiled: r.rewrite(cs)}
+		w := &rewrite{name: cs.Name2, compiled: r.rewrite(cs), print: printOf(cs)}
 		for _, p := range cs.Pairs("") {
 			w.lines = append(w.lines, ruleText(p))
 		}
@@ -44,6 +45,16 @@ func (r *reader) readRewrites(root *conf.Section) {
 			r.rewrites[w.name] = w
 		}
 	}
+}
+
+// printOfRules is the same for two sets of rules that say the same.
+func (r *reader) printOfRules(rules *radius.Rewrite) string {
+	for _, w := range r.cfg.rewrites {
+		if w.compiled == rules {
+			return w.print
+		}
+	}
+	return ""
 }
 
 // ruleText is a rule for Debug, without a value that is secret.

@@ -103,6 +103,16 @@ func TestHomeText(t *testing.T) {
 	if got := good(t, strings.Replace(one, "marked-secret", "other", 1)).Homes[0].Text; got == same {
 		t.Error("a section with another secret is the same")
 	}
+	with := func(rule string) string {
+		return good(t, strings.Replace(one, "\tsecret", "\trewrite_out = r\n\tsecret", 1)+"rewrite r {\n\tremove = "+rule+"\n}\n").Homes[0].Text
+	}
+	class := with("Class")
+	if again := with("Class"); again != class {
+		t.Error("a section with the same rewrite is another")
+	}
+	if with("State") == class {
+		t.Error("a section with a rewrite that says something else is the same")
+	}
 	if strings.Contains(same, "marked-secret") {
 		t.Error("it shows the secret")
 	}

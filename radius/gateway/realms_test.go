@@ -1,6 +1,7 @@
 package gateway_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -179,6 +180,21 @@ realm none {
 	}
 	if p := cfg.Pools[1]; p.Fallback != gateway.FallbackDrop || p.FallbackHome != nil {
 		t.Errorf("pool b: %+v", p)
+	}
+}
+
+func TestPoolMax(t *testing.T) {
+	var homes, pool strings.Builder
+	for i := range 64 {
+		fmt.Fprintf(&homes, "home_server h%d {\n\tipaddr = 192.0.2.%d\n\tsecret = s\n}\n", i, i+1)
+		if i < 63 {
+			fmt.Fprintf(&pool, "\thome_server = h%d\n", i)
+		}
+	}
+	good(t, homes.String()+"home_server_pool p {\n"+pool.String()+"\tfallback = h63\n}\n")
+	_, got, _ := parse(t, homes.String()+"home_server_pool p {\n"+pool.String()+"\thome_server = h63\n}\n")
+	if want := "gw.conf:321:16: home_server: more than 63 are not possible\n"; got != want {
+		t.Errorf("%s, not %s", got, want)
 	}
 }
 
