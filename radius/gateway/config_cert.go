@@ -156,7 +156,7 @@ func (r *reader) certificate(cs *conf.Section) *CertMatch {
 		r.failSection(sub, "it says nothing: any certificate would match (name, cn, uri, issuer, serial, fingerprint, policy_oid)")
 	}
 	for _, p := range sub.Pairs("") {
-		m.text = append(m.text, p.Name+" "+p.Value)
+		m.text = append(m.text, fmt.Sprintf("%s = %q", p.Name, p.Value))
 	}
 	slices.Sort(m.text)
 	m.text = slices.Compact(m.text)
@@ -205,6 +205,3 @@ func tight(name string) string { return strings.ReplaceAll(name, ", ", ",") }
 func hexText(v string) string {
 	return strings.TrimPrefix(strings.ToLower(strings.ReplaceAll(v, ":", "")), "0x")
 }
-
-// String lists what the section says.
-func (m *CertMatch) String() string { return fmt.Sprint(m.text) }

@@ -94,19 +94,25 @@ func requiresCert(ls *conf.Section) bool {
 	return true
 }
 
-// ListenNotes are warnings about a listen: each client that anybody with a certificate of the CA could be. Of those that come over TLS only,
+// ListenNotes warns of the clients of a listen that anybody with a certificate of the CA could be. Of those that come over TLS only
 // ParseConfig warns.
 func ListenNotes(ls *conf.Section, clients *ClientList, proto Proto) conf.Errors {
 	const secure = ProtoTLS | ProtoDTLS
 	if proto&secure == 0 || !requiresCert(ls) {
 		return nil
 	}
-	var notes conf.Errors
+	var first *Client
+	count := 0
 	for _, c := range clients.All {
 		if c.Proto&proto != 0 && c.Certificate == nil && c.Proto&^secure != 0 {
-			notes = append(notes, &conf.Error{Pos: c.At, Msg: "warning: client " + c.Name + " may come by listen " + ls.Name2 +
-				" and has no certificate { }: every certificate of the CA is this client's if it comes from there (or give it a proto)"})
+			if count++; first == nil {
+				first = c
+			}
 		}
 	}
-	return notes
+	if first == nil {
+		return nil
+	}
+	return conf.Errors{ls.Errorf("warning: %s: every certificate of the CA is as good as another for the %d clients without certificate { } that may come here, as client %s at %v (certificate { }, or proto = udp, keeps them apart)",
+		title(ls), count, first.Name, first.At)}
 }

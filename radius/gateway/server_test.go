@@ -64,8 +64,9 @@ func TestCheckListen(t *testing.T) {
 	}{
 		{"no client", "", "ca_file = x", gateway.ProtoTLS, "l.conf:1:1: listen a: nobody could send to it: there is no client\n", ""},
 		{"udp", own, "", gateway.ProtoUDP, "", ""},
-		{"default", own + radsec, "ca_file = x", gateway.ProtoTLS, "",
-			"gw.conf:1:1: warning: client own may come by listen a and has no certificate { }: every certificate of the CA is this client's if it comes from there (or give it a proto)\n"},
+		{"default", own + radsec + open, "ca_file = x", gateway.ProtoTLS, "",
+			"l.conf:1:1: warning: listen a: every certificate of the CA is as good as another for the 2 clients without certificate { } that may come here, " +
+				"as client own at gw.conf:1:1 (certificate { }, or proto = udp, keeps them apart)\n"},
 		{"no CA", own, "", gateway.ProtoTLS,
 			"l.conf:2:1: tls: ca_file is missing: clients have to show a certificate, and it is checked by that CA (or require_client_cert = no)\n", ""},
 		{"yes", radsec, "ca_file = x\nrequire_client_cert = yes", gateway.ProtoTLS, "", ""},
