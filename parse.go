@@ -81,9 +81,9 @@ func parse(ctx *talloc.Context, cs *conf.Section, role Role) (IO, error) {
 	var io IO
 	for _, m := range slices.Backward(list) {
 		upper, err := m.Parse(ctx, cs, role, io)
-		if err != nil {
-			errs = append(errs, mistakes(cs, m.Name, err)...)
-			upper = unparsed{kind: m.kind(io)}
+		errs = append(errs, mistakes(cs, m.Name, err)...)
+		if err != nil || io != nil && !Parsed(io) {
+			upper = unparsed{kind: m.kind(io)} // what stands on a mistake is one
 		}
 		io = upper
 	}

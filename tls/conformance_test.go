@@ -19,6 +19,7 @@ import (
 
 	"github.com/frio-io/frio"
 	"github.com/frio-io/frio/friotest"
+	_ "github.com/frio-io/frio/haproxy"
 	_ "github.com/frio-io/frio/tcp"
 	_ "github.com/frio-io/frio/tls"
 	_ "github.com/frio-io/frio/udp"
@@ -145,6 +146,8 @@ func TestConformance(t *testing.T) {
 	tcp := func(p friotest.Place) string {
 		return fmt.Sprintf("tcp {\nipaddr = %v\nport = %d\n%s}\n", p.Addr, p.Port, p.Base)
 	}
+	proxied := func(p friotest.Place) string { return tcp(p) + "haproxy {\ntrusted {\nallow = 127/8\n}\n}\n" }
+	proxying := func(p friotest.Place) string { return tcp(p) + "haproxy {\n}\n" }
 	unix := func(p friotest.Place) string { return fmt.Sprintf("unix {\nfilename = %s\n%s}\n", p.File, p.Base) }
 	small := "recv_buff = 8k\nsend_buff = 8k\n"
 	for _, c := range []struct {
@@ -154,6 +157,7 @@ func TestConformance(t *testing.T) {
 	}{
 		{"tcp", friotest.Target{Stack: "tls+tcp", Listen: tcp, HomeServer: tcp, Buffers: small}, ""},
 		{"tcp 1.2", friotest.Target{Stack: "tls+tcp", Listen: tcp, HomeServer: tcp, Buffers: small}, "tls_max_version = 1.2\n"},
+		{"haproxy and tcp", friotest.Target{Stack: "tls+haproxy+tcp", Listen: proxied, HomeServer: proxying, Buffers: small}, ""},
 		{"unix", friotest.Target{Stack: "tls+unix", Listen: unix, HomeServer: unix, Buffers: small, NoAddress: true}, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) { friotest.TestIO(t, target(t, c.target, c.more)) })

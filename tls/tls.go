@@ -69,7 +69,7 @@ func parse(ctx *talloc.Context, cs *conf.Section, role frio.Role, lower frio.IO)
 	set, err := parseSettings(cs, role, kind)
 	limits, bytes, limitErr := parseLimits(cs, role, kind)
 	mistakes := base.Join(cs, err, limitErr)
-	if set == nil {
+	if set == nil || !frio.Parsed(lower) {
 		return nil, mistakes
 	}
 	kernel := sock.KernelOf(ctx)
