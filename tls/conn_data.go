@@ -155,10 +155,20 @@ func (c *Conn) lowerEnded(err error) {
 
 // failed ends the connection by err, which in a handshake gets its reason.
 func (c *Conn) failed(err error) {
-	if c.state == frio.StateHandshaking {
+	if c.state == frio.StateHandshaking || c.refusedLate(err) {
 		err = c.how().set.handshakeError(err)
 	}
 	c.fail(err)
+}
+
+// refusedLate tells whether err is the peer's refusal of our handshake. In TLS 1.3 a client is done before the server has seen its
+// certificate: the alert comes on an open connection, as the first thing there.
+func (c *Conn) refusedLate(err error) bool {
+	if c.role != frio.Client || c.state != frio.StateOpen || c.s.bytesIn > 0 {
+		return false
+	}
+	_, received, ok := alertOf(err)
+	return ok && received
 }
 
 // feedHeld gives the engine whole records that are held, until one has data; false if there was none.

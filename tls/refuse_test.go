@@ -4,13 +4,17 @@ import (
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/hkdf"
+	"crypto/rand"
 	"crypto/sha256"
 	ctls "crypto/tls"
 	"crypto/x509"
 	"encoding/hex"
+	"encoding/pem"
 	"errors"
+	"math/big"
 	"net"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -21,83 +25,112 @@ import (
 	"github.com/frio-io/frio/tls/dtls"
 )
 
-// TestRefused: each reason to refuse a peer is told at both ends, as the cause there.
+// TestRefused: each reason to refuse a peer is told at both ends, over TLS 1.2, TLS 1.3 and DTLS: at the one that refuses with what is
+// wrong with which certificate, at the other by the alert. crypto/tls has one alert, bad_certificate, for all that a client finds wrong and
+// for what is found after the chain; over DTLS each has its own, as far as there are any.
 func TestRefused(t *testing.T) {
 	dir := t.TempDir()
 	p := thePKI()
 	old := func(c *x509.Certificate) { c.NotAfter = time.Unix(1000, 0) }
 	young := func(c *x509.Certificate) { c.NotBefore = time.Date(2199, 1, 1, 0, 0, 0, 0, time.UTC) }
-	expired, future := issue("server.example.org", &p.ca, old), issue("server.example.org", &p.ca, young)
-	expiredClient := issue("client.example.org", &p.ca, old)
-	other := issue("other.example.org", &p.ca, nil)
+	own := func(name, subject string, by *identity, change func(*x509.Certificate)) (string, *identity) {
+		id := issue(subject, by, change)
+		return id.files(t, dir, name), &id
+	}
 	another := issue("another CA", nil, func(c *x509.Certificate) { c.IsCA, c.KeyUsage = true, x509.KeyUsageCertSign })
-	strange := issue("server.example.org", &another, nil)
+	// Of the same name, so that its client is asked for a certificate that it has: DTLS clients show no other.
+	impostor := issue("test CA", nil, func(c *x509.Certificate) { c.IsCA, c.KeyUsage = true, x509.KeyUsageCertSign })
+	const server, client = "server.example.org", "client.example.org"
+	expiredServer, _ := own("s1", server, &p.ca, old)
+	futureServer, _ := own("s2", server, &p.ca, young)
+	strangeServer, _ := own("s3", server, &another, nil)
+	otherServer, _ := own("s4", "other.example.org", &p.ca, nil)
+	revokedServer, badServer := own("s5", server, &p.ca, nil)
+	expiredClient, _ := own("c1", client, &p.ca, old)
+	futureClient, _ := own("c2", client, &p.ca, young)
+	strangeClient, _ := own("c3", client, &impostor, nil)
+	revokedClient, badClient := own("c5", client, &p.ca, nil)
 	ca := p.ca.caFile(t, dir)
 	good, goodClient := p.server.files(t, dir, "server"), p.client.files(t, dir, "client")
 	host := "hostname = server.example.org\n"
+	crl := "check_crl = yes\ncrl_file = " + p.ca.crlFile(t, dir, badServer, badClient) + "\n"
+	const denied = tls.CauseDenied
 	for _, c := range []struct {
-		name           string
-		listen, home   string
-		server, client tls.Cause
-		udp            [2]tls.Cause // over DTLS, if not the same
+		name         string
+		listen, home string
+		reason       error        // what the one that refuses has in its error; nil: its cause is all
+		server       bool         // it is the server
+		cause        tls.Cause    // at the one that refuses
+		other        [3]tls.Cause // at the other: TLS 1.2, TLS 1.3, DTLS
 	}{
-		{"unknown CA of the client", good + ca, p.strange.files(t, dir, "strange") + ca + host, tls.CauseUnknownCA, tls.CauseUnknownCA,
-			[2]tls.Cause{tls.CauseNoCertificate, tls.CauseRefused}}, // its client does not show one that is not asked for
-		{"unknown CA of the server", strange.files(t, dir, "strange2") + ca, goodClient + ca + host, tls.CauseDenied, tls.CauseUnknownCA,
-			[2]tls.Cause{tls.CauseUnknownCA, tls.CauseUnknownCA}},
-		{"expired server", expired.files(t, dir, "expired") + ca, goodClient + ca + host, tls.CauseDenied, tls.CauseExpired,
-			[2]tls.Cause{tls.CauseExpired, tls.CauseExpired}},
-		{"server not yet valid", future.files(t, dir, "future") + ca, goodClient + ca + host, tls.CauseDenied, tls.CauseExpired,
-			[2]tls.Cause{tls.CauseExpired, tls.CauseExpired}},
-		{"expired client", good + ca, expiredClient.files(t, dir, "expired2") + ca + host, tls.CauseExpired, tls.CauseExpired, [2]tls.Cause{}},
-		{"wrong name", other.files(t, dir, "other") + ca, goodClient + ca + host, tls.CauseDenied, tls.CauseName, [2]tls.Cause{}},
-		{"no certificate", good + ca, ca + host, tls.CauseNoCertificate, tls.CauseNoCertificate,
-			[2]tls.Cause{tls.CauseNoCertificate, tls.CauseRefused}},
-		{"weak version", good + ca + "tls_min_version = 1.3\n", goodClient + ca + host + "tls_max_version = 1.2\n", tls.CauseVersion, tls.CauseVersion, [2]tls.Cause{}},
-		{"ALPN", good + ca + "alpn = radius/1.1\n", goodClient + ca + host + "alpn = radius/1.0\n", tls.CauseProtocol, tls.CauseProtocol, [2]tls.Cause{}},
+		{"unknown CA of the client", good, strangeClient + host, tls.UnknownCA, true, tls.CauseUnknownCA, [3]tls.Cause{tls.CauseUnknownCA, tls.CauseUnknownCA, tls.CauseUnknownCA}},
+		{"expired client", good, expiredClient + host, tls.Expired, true, tls.CauseExpired, [3]tls.Cause{tls.CauseExpired, tls.CauseExpired, tls.CauseExpired}},
+		{"client not yet valid", good, futureClient + host, tls.NotYetValid, true, tls.CauseExpired, [3]tls.Cause{tls.CauseExpired, tls.CauseExpired, tls.CauseExpired}},
+		{"wrong name of the client", good + "check_cert_name = b.example.org\n", goodClient + host, tls.WrongName, true, tls.CauseName, [3]tls.Cause{denied, denied, denied}},
+		{"revoked client", good + crl, revokedClient + host, tls.Revoked, true, tls.CauseRevoked, [3]tls.Cause{denied, denied, tls.CauseRevoked}},
+		{"no certificate", good, host, tls.NoCertificate, true, tls.CauseNoCertificate, [3]tls.Cause{tls.CauseRefused, tls.CauseNoCertificate, tls.CauseRefused}},
+		{"unknown CA of the server", strangeServer, goodClient + host, tls.UnknownCA, false, tls.CauseUnknownCA, [3]tls.Cause{denied, denied, tls.CauseUnknownCA}},
+		{"expired server", expiredServer, goodClient + host, tls.Expired, false, tls.CauseExpired, [3]tls.Cause{denied, denied, tls.CauseExpired}},
+		{"server not yet valid", futureServer, goodClient + host, tls.NotYetValid, false, tls.CauseExpired, [3]tls.Cause{denied, denied, tls.CauseExpired}},
+		{"wrong name of the server", otherServer, goodClient + host, tls.WrongName, false, tls.CauseName, [3]tls.Cause{denied, denied, denied}},
+		{"revoked server", revokedServer, goodClient + host + crl, tls.Revoked, false, tls.CauseRevoked, [3]tls.Cause{denied, denied, tls.CauseRevoked}},
+		{"weak version of the client", good + "tls_min_version = 1.3\n", goodClient + host + "tls_max_version = 1.2\n", nil, true, tls.CauseVersion, [3]tls.Cause{tls.CauseVersion}},
+		{"weak version of the server", good + "tls_max_version = 1.2\n", goodClient + host + "tls_min_version = 1.3\n", nil, true, tls.CauseVersion, [3]tls.Cause{tls.CauseVersion}},
+		{"cipher", good + "cipher_list = ECDHE-ECDSA-AES128-GCM-SHA256\ntls_max_version = 1.2\n", goodClient + host + "cipher_list = ECDHE-ECDSA-AES256-GCM-SHA384\ntls_max_version = 1.2\n", nil, true, tls.CauseCipher,
+			[3]tls.Cause{tls.CauseRefused, 0, tls.CauseRefused}},
+		{"ALPN", good + "alpn = radius/1.1\n", goodClient + host + "alpn = radius/1.0\n", nil, true, tls.CauseProtocol, [3]tls.Cause{tls.CauseProtocol, tls.CauseProtocol, tls.CauseProtocol}},
 	} {
-		for _, stack := range []string{"tls+tcp", "tls+udp"} {
-			if stack == "tls+udp" && c.name == "weak version" {
-				continue // DTLS 1.2 is all there is
+		for i, version := range []string{"tls_max_version = 1.2\n", "tls_min_version = 1.3\n", "DTLS"} {
+			stack, same := "tls+tcp", version
+			if version == "DTLS" {
+				stack, same = "tls+udp", ""
 			}
-			t.Run(stack+" "+c.name, func(t *testing.T) {
+			if strings.Contains(c.listen, "_version") {
+				if same = ""; c.other[i] == 0 {
+					continue
+				}
+			}
+			t.Run(stack+" "+strings.TrimSpace(version)+" "+c.name, func(t *testing.T) {
 				e := friotest.NewEnv(t, true, 1)
 				e.Pass(24 * time.Hour)
-				if stack == "tls+udp" && c.udp != [2]tls.Cause{} {
-					c.server, c.client = c.udp[0], c.udp[1]
-				}
 				base := strings.TrimPrefix(stack, "tls+")
 				text := func(port uint16) string { return base + " {\nipaddr = 127.0.0.1\nport = " + itoa(port) + "\n}\n" }
-				l := e.ParseText(nil, "listener", "listen {\nprotocol = "+stack+"\n"+text(0)+"tls {\nrequire_client_cert = yes\n"+c.listen+"}\n}\n")
+				l := e.ParseText(nil, "listener", "listen {\nprotocol = "+stack+"\n"+text(0)+"tls {\nrequire_client_cert = yes\n"+ca+c.listen+same+"}\n}\n")
 				if err := l.Open(); err != nil {
 					t.Fatal(err)
 				}
 				l.Wish(nil, func() {}, nil)
-				cl := e.ParseText(nil, "client", "home_server {\nprotocol = "+stack+"\n"+text(e.Port(l))+"tls {\n"+c.home+"}\n}\n")
+				cl := e.ParseText(nil, "client", "home_server {\nprotocol = "+stack+"\n"+text(e.Port(l))+"tls {\n"+ca+c.home+same+"}\n}\n")
 				cl.Wish(nil, nil, nil)
 				cl.Connect()
 				s := e.AcceptFrom(l, nil)
 				s.Wish(nil, nil, nil)
-				for _, one := range []struct {
-					p     *friotest.Probe
-					cause tls.Cause
-				}{{s, c.server}, {cl, c.client}} {
-					end := e.ExpectEnd(one.p)
-					var failed *tls.HandshakeError
-					if errors.As(end, &failed) {
-						if failed.Cause != one.cause {
-							t.Errorf("%s: %v: cause %v, want %v", one.p.Name, end, failed.Cause, one.cause)
-						}
-						continue
-					}
-					// In TLS 1.3 a client is done before the server has seen its certificate: there it is an alert on an open connection.
-					if one.p != cl || stack != "tls+tcp" {
-						t.Errorf("%s: Read: %v, want a failed handshake", one.p.Name, end)
-					}
+				refuser, refused := s, cl
+				if !c.server {
+					refuser, refused = cl, s
+				}
+				var here, there *tls.HandshakeError
+				if end := e.ExpectEnd(refuser); !errors.As(end, &here) || here.Cause != c.cause || here.Remote || c.reason != nil && !errors.Is(end, c.reason) {
+					t.Errorf("%s, which refuses: %v, want %v of its own, with the cause %v", refuser.Name, end, c.reason, c.cause)
+				}
+				if end := e.ExpectEnd(refused); !errors.As(end, &there) || there.Cause != c.other[i] || !there.Remote {
+					t.Errorf("%s: %v, want the cause %v from the peer", refused.Name, end, c.other[i])
 				}
 			})
 		}
 	}
+}
+
+// crlFile is a CRL of a CA for ever, with the certificates in it.
+func (id *identity) crlFile(t testing.TB, dir string, revoked ...*identity) string {
+	t.Helper()
+	list := &x509.RevocationList{Number: big.NewInt(1), ThisUpdate: time.Unix(1, 0), NextUpdate: time.Date(2199, 1, 1, 0, 0, 0, 0, time.UTC)}
+	for _, one := range revoked {
+		list.RevokedCertificateEntries = append(list.RevokedCertificateEntries, x509.RevocationListEntry{SerialNumber: one.cert.SerialNumber, RevocationTime: time.Unix(2, 0)})
+	}
+	file := filepath.Join(dir, "list.crl")
+	writeFile(t, file, pem.EncodeToMemory(&pem.Block{Type: "X509 CRL", Bytes: must(x509.CreateRevocationList(rand.Reader, list, id.cert, id.key))}))
+	return file
 }
 
 // secrets reads a key log.
