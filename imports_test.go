@@ -34,6 +34,7 @@ var arrows = []struct {
 	{"tls", "talloc conf event . sock base tls/dtls"},
 	{"radius", ""},
 	{"radius/dict", "radius"},
+	{"radius/chap", "radius"},
 	{"transport", "talloc event . queue thread"},
 	{"radius/gateway", "talloc conf event . tls transport radius radius/dict"},
 	{"all", "udp tcp unix haproxy tls"},
