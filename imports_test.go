@@ -25,6 +25,7 @@ var arrows = []struct {
 	{"sock", "talloc event ."},
 	{"sim", "talloc event . sock"},
 	{"thread", "talloc event . sock queue"},
+	{"netconn", "talloc event . thread"},
 	{"base", "talloc conf event . sock"},
 	{"udp", "talloc conf event . sock base"},
 	{"tcp", "talloc conf event . sock base"},

@@ -1,0 +1,5 @@
+//go:build !race && !friocheck
+
+package netconn_test
+
+const checkedBuild = false
