@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"time"
 )
 
 const usage = `usage: go run ./bench [speed|memory|soak] [FLAGS]
@@ -90,6 +91,7 @@ func speedCommand(dir string, args []string) error {
 	fs.StringVar(&pairs, "pairs", "", "the `transports` of client and home server: udp-udp,udp-tls,tls-udp,udp-dtls,dtls-udp; also tcp")
 	fs.IntVar(&o.rounds, "rounds", 3, "rounds; the median counts")
 	fs.IntVar(&o.tries, "tries", 1, "of a measurement during which others used the gateway's processor; the quietest counts")
+	fs.DurationVar(&o.patience, "patience", 0, "how long to wait before each measurement for idle processors")
 	fs.IntVar(&o.count, "count", 200_000, "requests of a measurement with a window")
 	fs.IntVar(&o.seconds, "seconds", 5, "length of a measurement at the steady rate")
 	fs.IntVar(&o.window, "window", windowDefault, "requests in flight")
@@ -106,6 +108,9 @@ func speedCommand(dir string, args []string) error {
 		if bound.value < bound.low || bound.value > bound.high {
 			return fmt.Errorf("%s: %d is not between %d and %d", bound.name, bound.value, bound.low, bound.high)
 		}
+	}
+	if o.patience < 0 || o.patience > time.Hour {
+		return fmt.Errorf("patience: %v is not between 0 and an hour", o.patience)
 	}
 	var err error
 	if o.pairs, err = parsePairs(pairs); err != nil {

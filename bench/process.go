@@ -24,6 +24,9 @@ const (
 	processorBench   = 1
 )
 
+// gatewayProcessor is the name of the gateway's processor in /proc/stat.
+var gatewayProcessor = fmt.Sprintf("cpu%d", processorGateway)
+
 // stopLimit is how long a child has to end after SIGTERM, before it is killed.
 const stopLimit = 5 * time.Second
 
@@ -143,8 +146,8 @@ func (p *process) cpu() (time.Duration, error) {
 	return time.Duration(t.Nano()), nil
 }
 
-// processorTime is how long the gateway's processor has worked for anybody, in the 10 ms of the system's ticks.
-func processorTime() (time.Duration, error) {
+// processorTime is how long a processor (cpu0, cpu1, or cpu: all) has worked for anybody, in the 10 ms of the system's ticks.
+func processorTime(name string) (time.Duration, error) {
 	b, err := os.ReadFile("/proc/stat")
 	if err != nil {
 		return 0, err
@@ -152,7 +155,7 @@ func processorTime() (time.Duration, error) {
 	const tick = 10 * time.Millisecond
 	for line := range strings.Lines(string(b)) {
 		fields := strings.Fields(line)
-		if len(fields) < 9 || fields[0] != fmt.Sprintf("cpu%d", processorGateway) {
+		if len(fields) < 9 || fields[0] != name {
 			continue
 		}
 		var sum time.Duration
@@ -167,7 +170,34 @@ func processorTime() (time.Duration, error) {
 		}
 		return sum, nil
 	}
-	return 0, errors.New("stat: the processor is not there")
+	return 0, fmt.Errorf("stat: there is no %s", name)
+}
+
+const (
+	// quietShare is how much of a processor, in percent, others may have before a measurement counts as disturbed.
+	quietShare = 5
+
+	// quietLook is how long the processors are looked at before a measurement.
+	quietLook = time.Second
+)
+
+// awaitQuiet waits until all processors are nearly idle, at most patience.
+func awaitQuiet(patience time.Duration) error {
+	for end := time.Now().Add(patience); time.Now().Before(end); {
+		before, err := processorTime("cpu")
+		if err != nil {
+			return err
+		}
+		time.Sleep(quietLook)
+		after, err := processorTime("cpu")
+		if err != nil {
+			return err
+		}
+		if (after-before)*100 < quietShare*quietLook {
+			return nil
+		}
+	}
+	return nil
 }
 
 // memory is the resident set in bytes.

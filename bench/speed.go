@@ -56,9 +56,6 @@ const (
 
 	// idleShare is how busy, in percent, the gateway must be with a window of requests; below it the bench was what the run waited for.
 	idleShare = 85
-
-	// quietShare is how much of the processor, in percent, others may have before a measurement is tried again.
-	quietShare = 5
 )
 
 // options are those of the measurements.
@@ -66,9 +63,10 @@ type options struct {
 	pairs      []pair
 	programs   []program
 	rounds     int
-	tries      int // of a measurement that others disturb
-	count      int // requests with a window
-	seconds    int // at the steady rate
+	tries      int           // of a measurement that others disturb
+	patience   time.Duration // before each measurement, for the processors to be idle
+	count      int           // requests with a window
+	seconds    int           // at the steady rate
 	window     int
 	rate       int
 	accounting bool
@@ -183,6 +181,9 @@ func runLoad(o *options, g *gateway, h *home, front kind, count, rate int, certs
 	}
 	var best figure
 	for try := range o.tries {
+		if err := awaitQuiet(o.patience); err != nil {
+			return figure{}, err
+		}
 		f, err := timed(g, l, func() error { return l.run(count, o.window, rate, limit(count)) })
 		if err != nil {
 			return figure{}, err
@@ -211,7 +212,7 @@ func timed(g *gateway, l *load, run func() error) (f figure, err error) {
 	if err != nil {
 		return f, err
 	}
-	all, err := processorTime()
+	all, err := processorTime(gatewayProcessor)
 	if err != nil {
 		return f, err
 	}
@@ -224,7 +225,7 @@ func timed(g *gateway, l *load, run func() error) (f figure, err error) {
 	if err != nil {
 		return f, err
 	}
-	allAfter, err := processorTime()
+	allAfter, err := processorTime(gatewayProcessor)
 	if err != nil {
 		return f, err
 	}
