@@ -53,6 +53,8 @@ var foreign = map[string][]string{
 	"tls":   {"github.com/youmark/pkcs8"},
 	// The dictionaries of the RFCs, and a parser of more.
 	"radius/dict": {"layeh.com/radius/debug", "layeh.com/radius/dictionary"},
+	// The hashes of MS-CHAP.
+	"radius/chap": {"layeh.com/radius/rfc2759"},
 	// The standard library has it too, but does not export it.
 	"tls/dtls": {"golang.org/x/crypto/chacha20poly1305"},
 	// Its DTLS must not be ours.

@@ -232,6 +232,12 @@ func (l *link) End(c *Conn, err error) {
 	l.end(err)
 }
 
+// Leave ends it: a connection of a Pool does not go to another thread.
+func (l *link) Leave(*Conn) { l.end(net.ErrClosed) }
+
+// Arrive is not called.
+func (l *link) Arrive(*Conn) {}
+
 // Drain is called when the program stops: it ends when nothing is under way, as the Pool's owner says.
 func (l *link) Drain(*Conn) {
 	if l.pool.OnDrain == nil {

@@ -346,7 +346,11 @@ func (c *Conn) leave() {
 // Attach, Detach and End make a Conn the user of its Member.
 func (c *Conn) Attach(m *thread.Member) {
 	c.member = m
-	c.arrive(c.lanes.Of(m.Thread()))
+	lane := c.lane
+	if c.port != nil {
+		lane = c.lanes.Of(m.Thread())
+	}
+	c.arrive(lane)
 }
 
 // Detach takes it off its thread.
