@@ -9,6 +9,7 @@ import (
 	"github.com/frio-io/frio"
 	"github.com/frio-io/frio/radius/gateway"
 	"github.com/frio-io/frio/talloc"
+	"github.com/frio-io/frio/thread"
 	"github.com/frio-io/frio/transport"
 )
 
@@ -19,7 +20,9 @@ type listen struct {
 	ctx     *talloc.Context
 	io      frio.IO
 	idle    time.Duration // that the sessions keep themselves; 0: their IO does
+	text    string        // stands for what it is made of
 	ports   []*transport.Port
+	members thread.Shards // nil on a lane that was given a loop
 	counts  Counts
 	log     *slog.Logger
 	radius  *radiusListen // of namespace radius

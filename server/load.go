@@ -126,7 +126,7 @@ func (l *loader) targets(root *conf.Section, names map[string]bool) {
 		if names != nil && !names[cs.Name2] {
 			continue
 		}
-		t := &target{name: cs.Name2, at: cs.Pos}
+		t := &target{name: cs.Name2, at: cs.Pos, text: textOf(cs)}
 		ctx, err := l.server.ctx.New("home_server " + cs.Name2)
 		if err == nil {
 			t.io, err = frio.ParseClient(ctx, cs)
@@ -223,6 +223,10 @@ func (l *loader) listen(cs *conf.Section, v *service) {
 	ctx, err := v.server.ctx.New("listen " + cs.Name2)
 	if err == nil {
 		one.ctx = ctx
+		one.text = textOf(cs, v.space)
+		if v.target != nil {
+			one.text += v.target.text
+		}
 		one.io, err = frio.ParseServer(ctx, cs)
 	}
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -54,19 +55,23 @@ func (o Options) withDefaults() Options {
 //	loaded -> open -> draining -> closed
 //	loaded, open -> closed (Close)
 type Server struct {
-	ctx      talloc.Context
-	parent   *talloc.Context // of ctx
-	opt      Options
-	kernel   sock.Kernel
-	services []*service
-	targets  []*target
+	ctx    talloc.Context
+	parent *talloc.Context // of ctx
+	opt    Options
+	kernel sock.Kernel
+	before []*talloc.Context // of earlier configurations, of which something is in use
+
+	mu       sync.Mutex
+	services []*service      // guarded by mu, once it is running: a reload replaces it, as of what follows
+	targets  []*target       // guarded by mu
+	notes    conf.Errors     // guarded by mu: of reading
+	radius   *gateway.Config // guarded by mu: nil without a server of namespace radius
+
 	threads  threads
 	lanes    transport.Lanes // one, of a Server that was given a loop
 	pool     *thread.Pool    // nil of such a one
 	running  atomic.Pointer[thread.Pool]
 	gateway  *gateway.Gateway // of namespace radius, from Start on; nil without
-	notes    conf.Errors      // of reading
-	radius   *gateway.Config  // nil without a server of namespace radius
 	drain    event.Timer
 	deadline time.Time // of draining; zero: not draining
 	drained  func()
@@ -119,6 +124,7 @@ type service struct {
 type target struct {
 	name string
 	at   conf.Pos
+	text string  // stands for its section
 	io   frio.IO // as parsed, never connected: each connection is a copy of it
 }
 
@@ -133,13 +139,8 @@ func (s *Server) Open(loop *event.Loop) error {
 	if len(s.lanes) > 0 || s.closed {
 		return errors.New("open server: it was opened already")
 	}
-	ctx, err := s.parent.New("lane")
+	lane, err := transport.NewLane(loop, s.parent, 0)
 	if err != nil {
-		return err
-	}
-	lane, err := transport.NewLane(loop, ctx, 0)
-	if err != nil {
-		ctx.Free()
 		return err
 	}
 	s.lanes = transport.Lanes{lane}
@@ -156,8 +157,10 @@ func (s *Server) Open(loop *event.Loop) error {
 	return nil
 }
 
-// all returns all listens.
+// all returns all listens. Thread: any.
 func (s *Server) all() []*listen {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	var list []*listen
 	for _, v := range s.services {
 		list = append(list, v.listens...)
@@ -216,6 +219,9 @@ func (s *Server) Close() {
 		return
 	}
 	s.closed = true
+	for _, ctx := range s.before {
+		defer ctx.Free()
+	}
 	if len(s.lanes) > 0 {
 		s.drain.Stop()
 	}

@@ -127,6 +127,9 @@ func (s *Server) Shutdown() (cut *thread.Cut, err error) {
 	}
 	s.closed = true
 	cut, err = s.pool.Stop(s.opt.Drain)
+	for _, ctx := range s.before {
+		ctx.Free()
+	}
 	s.ctx.Free()
 	return cut, err
 }
@@ -136,7 +139,12 @@ func (l *listen) start(pool *thread.Pool, lanes transport.Lanes, first int) erro
 	if err := l.io.Open(); err != nil {
 		return err
 	}
-	_, err := pool.Spread(l.io, l.ctx, first, func(shard int, one frio.IO, ctx *talloc.Context) thread.User {
+	return l.spread(pool, lanes, first)
+}
+
+// spread gives the open socket, or sockets, to the threads.
+func (l *listen) spread(pool *thread.Pool, lanes transport.Lanes, first int) (err error) {
+	l.members, err = pool.Spread(l.io, l.ctx, first, func(shard int, one frio.IO, ctx *talloc.Context) thread.User {
 		return l.port(shard, lanes, one, ctx)
 	})
 	return err

@@ -73,6 +73,7 @@ func NewTable(lane *Lane, max int) *Table {
 	}
 	t := &Table{lane: lane, seed: maphash.MakeSeed(), buckets: make([]*Exchange, size), max: max}
 	t.timer.Init((*sweeper)(t))
+	lane.OnEnd(t.timer.Stop)
 	return t
 }
 

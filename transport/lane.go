@@ -39,6 +39,7 @@ type Lane struct {
 	posts   []post  // datagrams to be sent
 	arena   []byte  // their data
 	used    int     // of arena
+	ends    []func()
 	// flushing: no user is called, what there is to tell is told later.
 	flushing bool
 }
@@ -51,15 +52,30 @@ type post struct {
 
 // NewLane makes the lane of a loop, whose memory belongs to ctx. index is its number among its like, for Peer.
 func NewLane(loop *event.Loop, ctx *talloc.Context, index int) (*Lane, error) {
-	l := &Lane{loop: loop, ctx: ctx, index: index}
-	set, err := queue.NewSet[header](ctx, queue.Headers, queue.RingBytes)
+	own, err := ctx.New("lane")
 	if err != nil {
+		return nil, fmt.Errorf("transport: %w", err)
+	}
+	l := &Lane{loop: loop, ctx: own, index: index}
+	if l.set, err = queue.NewSet[header](own, queue.Headers, queue.RingBytes); err != nil {
+		own.Free()
 		return nil, fmt.Errorf("transport: memory of messages: %w", err)
 	}
-	l.set = set
+	own.OnFree(l)
 	l.task.Init((*flusher)(l))
 	return l, nil
 }
+
+// Destroy takes what the lane has out of its loop, when its context is freed: before the loop ends.
+func (l *Lane) Destroy() {
+	l.task.Cancel()
+	for _, end := range l.ends {
+		end()
+	}
+}
+
+// OnEnd has f called when the lane ends, to take timers out of the loop.
+func (l *Lane) OnEnd(f func()) { l.ends = append(l.ends, f) }
 
 // Loop returns the loop. Thread: any.
 func (l *Lane) Loop() *event.Loop { return l.loop }
@@ -67,7 +83,7 @@ func (l *Lane) Loop() *event.Loop { return l.loop }
 // Thread returns the thread, nil of a lane that was given a loop. Thread: any.
 func (l *Lane) Thread() *thread.Thread { return l.thread }
 
-// Context owns what lives as long as the lane.
+// Context owns what lives as long as the lane; freeing it ends the lane.
 func (l *Lane) Context() *talloc.Context { return l.ctx }
 
 // Index is the lane's number, from 0. Thread: any.

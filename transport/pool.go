@@ -39,6 +39,7 @@ type Pool struct {
 func newPool(peer *Peer, lane *Lane) *Pool {
 	p := &Pool{peer: peer, lane: lane}
 	p.timer.Init((*upkeep)(p))
+	lane.OnEnd(p.timer.Stop)
 	return p
 }
 
@@ -300,7 +301,7 @@ func (p *Pool) Up() int { return len(p.links) - p.opening }
 
 // Debug writes everything about the connections.
 func (p *Pool) Debug(w io.Writer) {
-	fmt.Fprintf(w, "%s: %d connections, %d on their way, %d requests under way, %d waiting\n", p.lane.loop.Context().Name(),
+	fmt.Fprintf(w, "%s: %d connections, %d on their way, %d requests under way, %d waiting\n", p.lane.ctx.Name(),
 		len(p.links), p.opening, p.busy.Load(), p.waits)
 	in := frio.Indent(w)
 	if p.failure != nil {

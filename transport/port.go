@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"sync/atomic"
 	"time"
 
 	"github.com/frio-io/frio"
@@ -48,6 +49,7 @@ type Port struct {
 	timer   event.Timer
 	refuses bool
 	over    bool
+	ended   atomic.Bool
 }
 
 // NewPort makes a Port of a listening IO that is open, and to which ctx belongs. name is for debug output. lanes are those that what is
@@ -262,7 +264,11 @@ func (p *Port) End(m *thread.Member, reason error) {
 		p.service.Fault(p, err)
 	}
 	p.ctx.Free()
+	p.ended.Store(true)
 }
+
+// Ended tells whether a port that a pool has is closed. Thread: any.
+func (p *Port) Ended() bool { return p.ended.Load() }
 
 // arrive begins the Conn, or goes on with it on another thread.
 func (c *Conn) arrive(lane *Lane) {

@@ -15,7 +15,7 @@ import (
 const runUsage = `usage: frio run [-X] [FILE]
 
 Runs the servers of FILE until SIGTERM or SIGINT, which let sessions end in order for a few seconds; a second one ends
-at once. When every listener is open it prints "ready" on standard output, and tells systemd. The log is on standard error.
+at once. SIGHUP reads FILE again without losing a connection. When every listener is open it prints "ready" on standard output, and tells systemd. The log is on standard error.
 Without FILE it echoes on udp and tcp port 7007 of loopback.
 `
 
@@ -110,7 +110,7 @@ func (d *daemon) run(root *talloc.Context, file []string) int {
 	}
 	fmt.Fprintln(d.std.out, "ready")
 	d.notify("READY=1")
-	d.watch()
+	d.watch(s, file)
 
 	ended := make(chan struct{})
 	go d.hurry(ended)
@@ -126,7 +126,7 @@ func (d *daemon) run(root *talloc.Context, file []string) int {
 }
 
 func (d *daemon) load(root *talloc.Context, file []string) (*server.Server, error) {
-	opt := server.Options{Logger: d.log}
+	opt := server.Options{Logger: d.log, Trace: d.debug}
 	if len(file) == 0 {
 		return server.LoadString(root, "built-in", builtin, opt)
 	}
@@ -139,16 +139,35 @@ func (d *daemon) fail(err error) int {
 }
 
 // watch does what signals ask for, until one of them asks for the end.
-func (d *daemon) watch() {
+func (d *daemon) watch(s *server.Server, file []string) {
 	for sig := range d.signals {
 		if sig == syscall.SIGHUP {
-			d.log.Warn("SIGHUP: a running configuration cannot be changed, restart for that")
+			d.reload(s, file)
 			continue
 		}
 		d.log.Info("stops", "signal", sig.String())
 		d.notify("STOPPING=1")
 		return
 	}
+}
+
+// reload reads the file again. With a mistake in it the old configuration goes on.
+func (d *daemon) reload(s *server.Server, file []string) {
+	if len(file) == 0 {
+		d.log.Warn("SIGHUP: there is no file to read again")
+		return
+	}
+	d.notify("RELOADING=1")
+	if err := s.ReloadFile(file[0]); err != nil {
+		fmt.Fprintln(d.std.err, err)
+		d.log.Error("reload: the configuration before goes on", "file", file[0])
+	} else {
+		for _, n := range s.Notes() {
+			fmt.Fprintln(d.std.err, n)
+		}
+		d.log.Info("reloaded", "file", file[0])
+	}
+	d.notify("READY=1")
 }
 
 // hurry ends the program at a second signal, until the servers have ended. Thread: its own.

@@ -9,6 +9,7 @@ import (
 	"github.com/frio-io/frio"
 	"github.com/frio-io/frio/conf"
 	"github.com/frio-io/frio/radius"
+	"github.com/frio-io/frio/talloc"
 )
 
 // Config is what the sections client, clients, home_server, home_server_pool, realm, rewrite and proxy of a file say. It does
@@ -151,7 +152,8 @@ type Home struct {
 	// LoopPrevention is loop_prevention: requests of a client of this name do not go here; auto: as the server says.
 	LoopPrevention Demand
 
-	state *homeState // what is known of it, from Gateway.Load on
+	memory []*talloc.Context // of IO and AcctIO
+	state  *homeState        // what is known of it, from Gateway.Load on
 }
 
 // Retransmit are the times of RFC 5080, Section 2.2.1: irt, mrt, mrc, mrd.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/frio-io/frio"
 	"github.com/frio-io/frio/conf"
+	"github.com/frio-io/frio/talloc"
 )
 
 // Ports where the file gives none (RFC 2865, 2866, 5176, 6614, 7360).
@@ -33,7 +34,7 @@ func (r *reader) stack(cs *conf.Section, h *Home, k *homeKeys) {
 	} else if from = r.plainStack(cs, h); from == nil {
 		return
 	}
-	ctx, err := r.ctx.New("home_server " + h.Name)
+	ctx, err := r.memory(h, "home_server "+h.Name)
 	if err != nil {
 		r.add(cs, err)
 		return
@@ -227,7 +228,7 @@ func (r *reader) acct(from *conf.Section, h *Home, k *homeKeys) {
 	for _, sub := range method.Sections("") {
 		parts = append(parts, sub)
 	}
-	ctx, err := r.ctx.New("home_server " + h.Name + " accounting")
+	ctx, err := r.memory(h, "home_server "+h.Name+" accounting")
 	if err == nil {
 		h.AcctIO, err = frio.ParseClient(ctx, from.Compose(from.Name, from.Name2, append(nodes, method.Compose(base, "", parts...))...))
 	}
@@ -235,4 +236,13 @@ func (r *reader) acct(from *conf.Section, h *Home, k *homeKeys) {
 		h.AcctIO = nil
 		r.add(from, err)
 	}
+}
+
+// memory makes a context for an IO of h.
+func (r *reader) memory(h *Home, name string) (*talloc.Context, error) {
+	ctx, err := r.ctx.New(name)
+	if err == nil {
+		h.memory = append(h.memory, ctx)
+	}
+	return ctx, err
 }

@@ -5,9 +5,11 @@ import (
 	"log/slog"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/frio-io/frio/radius"
 	"github.com/frio-io/frio/radius/dict"
+	"github.com/frio-io/frio/talloc"
 	"github.com/frio-io/frio/transport"
 )
 
@@ -74,7 +76,7 @@ func New(lanes transport.Lanes, cfg *Config, opt Options) (*Gateway, error) {
 	if opt.Logger == nil {
 		opt.Logger = slog.New(slog.DiscardHandler)
 	}
-	g := &Gateway{opt: opt, homes: map[string]*homeState{}, clients: map[string]*ClientState{}}
+	g := &Gateway{opt: opt, clients: map[string]*ClientState{}}
 	if _, err := rand.Read(g.instance[:]); err != nil {
 		return nil, err
 	}
@@ -86,7 +88,9 @@ func New(lanes transport.Lanes, cfg *Config, opt Options) (*Gateway, error) {
 }
 
 // Load makes cfg the configuration of all requests that come from then on. Home servers and clients that are the same as before keep
-// what is known of them; connections to those that are gone end when nothing is under way on them.
+// what is known of them; connections to those that are gone end when nothing is under way on them, and those of clients that are
+// none any more end. Memory of home servers that is needed no more is freed. Thread: that of the contexts of both configurations,
+// which is none of the lanes'.
 func (g *Gateway) Load(cfg *Config) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -95,6 +99,8 @@ func (g *Gateway) Load(cfg *Config) {
 		state := g.homes[h.Name]
 		if state == nil || state.cfg.Text != h.Text {
 			state = newHomeState(g, h, g.lanes[i%len(g.lanes)])
+		} else {
+			h.inherit(state.cfg)
 		}
 		h.state = state
 		homes[h.Name] = state
@@ -120,10 +126,55 @@ func (g *Gateway) Load(cfg *Config) {
 	old := g.homes
 	g.homes, g.clients = homes, clients
 	g.current.Store(newSnapshot(cfg, g.serial.Add(1)))
+	if old == nil {
+		return
+	}
+	var gone []*homeState
 	for name, state := range old {
 		if homes[name] != state {
-			state.retire()
+			state.gone.Store(true)
+			gone = append(gone, state)
 		}
+	}
+	if g.eachLane(func(l *lane) { l.renew(gone) }) {
+		for _, state := range gone {
+			free(state.cfg.memory)
+		}
+	}
+}
+
+// laneWait is how long a lane may take to see a new configuration; then what it may still use is not freed.
+const laneWait = 5 * time.Second
+
+// eachLane calls do on every lane and waits for it; false if one did not come to it in time.
+func (g *Gateway) eachLane(do func(l *lane)) bool {
+	done := make(chan struct{}, len(g.lanes))
+	for _, l := range g.lanes {
+		if l.lane.Loop().Post(func() { do(l); done <- struct{}{} }) != nil {
+			return false // its loop has ended, or is full
+		}
+	}
+	late := time.NewTimer(laneWait)
+	defer late.Stop()
+	for range g.lanes {
+		select {
+		case <-done:
+		case <-late.C:
+			return false
+		}
+	}
+	return true
+}
+
+// inherit has h use the IOs of the same home server in the configuration before, whose connections go on.
+func (h *Home) inherit(old *Home) {
+	free(h.memory)
+	h.IO, h.AcctIO, h.memory = old.IO, old.AcctIO, old.memory
+}
+
+func free(list []*talloc.Context) {
+	for _, ctx := range list {
+		ctx.Free()
 	}
 }
 
@@ -133,7 +184,7 @@ func (g *Gateway) Config() *Config { return g.current.Load().Config }
 // laneOf returns what the gateway has on a lane.
 func (g *Gateway) laneOf(l *transport.Lane) *lane { return g.lanes[l.Index()] }
 
-// Drain has the connections to home servers end when nothing is under way. It is called by each lane as it stops.
+// drain has the connections to home servers end when nothing is under way. It is called by each lane as it stops.
 func (g *Gateway) drain(l *lane) {
 	l.stopping = true
 	l.drained()

@@ -380,22 +380,16 @@ func (h *homeState) accept(l *lane, m *transport.Message, code radius.Code, vect
 	return nil
 }
 
-// retire ends what is left of a home server that is in no configuration any more. Thread: any.
-func (h *homeState) retire() {
-	h.gone.Store(true)
-	for _, l := range h.gateway.lanes {
-		// A loop that takes nothing has stopped, and closes all itself.
-		_ = l.lane.Loop().Post(func() {
-			if l == h.owner {
-				h.timer.Stop()
-				h.check.Cancel()
-			}
-			for _, p := range []*transport.Peer{h.main, h.acct} {
-				if p != nil {
-					l.pool(p).Drain()
-				}
-			}
-		})
+// retire ends what a lane has of a home server that is in no configuration any more.
+func (h *homeState) retire(l *lane) {
+	if l == h.owner {
+		h.timer.Stop()
+		h.check.Cancel()
+	}
+	for _, p := range []*transport.Peer{h.main, h.acct} {
+		if p != nil {
+			l.pool(p).Drain()
+		}
 	}
 }
 

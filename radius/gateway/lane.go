@@ -3,6 +3,7 @@ package gateway
 import (
 	crand "crypto/rand"
 	"math/rand/v2"
+	"slices"
 
 	"github.com/frio-io/frio/radius"
 	"github.com/frio-io/frio/transport"
@@ -30,9 +31,22 @@ type lane struct {
 func newLane(g *Gateway, t *transport.Lane) *lane {
 	var seed [32]byte
 	_, _ = crand.Read(seed[:]) // it cannot fail (crypto/rand)
-	return &lane{
+	l := &lane{
 		gateway: g, lane: t, table: transport.NewTable(t, exchangesMax),
 		keys: map[*Secret]*radius.Keys{}, random: rand.NewChaCha8(seed),
+	}
+	t.OnEnd(l.end)
+	return l
+}
+
+// end takes the timers of the home servers that are this lane's out of its loop.
+func (l *lane) end() {
+	l.gateway.mu.Lock()
+	defer l.gateway.mu.Unlock()
+	for _, h := range l.gateway.homes {
+		if h.owner == l {
+			h.timer.Stop()
+		}
 	}
 }
 
@@ -61,6 +75,26 @@ func (l *lane) pool(p *transport.Peer) *transport.Pool {
 		l.pools = append(l.pools, pool)
 	}
 	return pool
+}
+
+// renew is called when there is another configuration.
+func (l *lane) renew(gone []*homeState) {
+	for _, h := range gone {
+		h.retire(l)
+	}
+	l.pools = slices.DeleteFunc(l.pools, func(p *transport.Pool) bool {
+		return slices.ContainsFunc(gone, func(h *homeState) bool { return p.Peer() == h.main || p.Peer() == h.acct })
+	})
+	for i := range l.sticky.entries {
+		if e := &l.sticky.entries[i]; e.home != nil && e.home.gone.Load() {
+			*e = stickyEntry{}
+		}
+	}
+	l.lane.Each(func(c *transport.Conn) {
+		if s, ok := c.User().(*source); ok && s.one && s.up && !s.identify() {
+			s.close()
+		}
+	})
 }
 
 // drained ends the connections to home servers once the program stops and nothing is under way.

@@ -175,6 +175,7 @@ func (s *source) add(r *request) {
 	}
 	s.first = r
 	s.count++
+	s.listen.Counts.Pending.Add(1)
 }
 
 func (s *source) remove(r *request) {
@@ -188,6 +189,7 @@ func (s *source) remove(r *request) {
 	}
 	r.prev, r.next = nil, nil
 	s.count--
+	s.listen.Counts.Pending.Add(-1)
 }
 
 // take returns a request's memory.

@@ -39,6 +39,7 @@ type ListenConfig struct {
 type ListenCounts struct {
 	Connections       atomic.Uint64 // begun
 	Open              atomic.Int64
+	Pending           atomic.Int64  // requests under way
 	Failed            atomic.Uint64 // that did not get through their handshake
 	Requests, Answers atomic.Uint64
 	Duplicates        atomic.Uint64
@@ -62,10 +63,11 @@ func (l *Listen) SetConfig(cfg *ListenConfig) { l.cfg.Store(cfg) }
 
 // Serve gives a connection, or a socket for datagrams, its source.
 func (l *Listen) Serve(c *transport.Conn) (transport.User, transport.Config) {
-	l.Counts.Connections.Add(1)
-	l.Counts.Open.Add(1)
 	s := &source{listen: l, conn: c, lane: l.gateway.laneOf(c.Lane()), id: l.gateway.ids.Add(1)}
-	s.one = isPeer(c)
+	if s.one = isPeer(c); s.one {
+		l.Counts.Connections.Add(1)
+		l.Counts.Open.Add(1)
+	}
 	return s, l.message
 }
 
@@ -79,7 +81,11 @@ func (l *Listen) Fault(p *transport.Port, err error) {
 }
 
 // Gone counts a connection that was closed.
-func (l *Listen) Gone(c *transport.Conn) { l.Counts.Open.Add(-1) }
+func (l *Listen) Gone(c *transport.Conn) {
+	if isPeer(c) {
+		l.Counts.Open.Add(-1)
+	}
+}
 
 // source is where requests come from: a connection, or a socket for datagrams. It belongs to the connection's thread.
 type source struct {
