@@ -79,6 +79,9 @@ func parse(ctx *talloc.Context, cs *conf.Section, role Role) (IO, error) {
 	list, err := stackOf(cs)
 	errs := mistakes(cs, "protocol", err)
 	var io IO
+	if n := len(list); n > 0 && list[n-1].Layer {
+		io = unparsed{kind: Stream} // there is no base method; what would stand on it is checked all the same
+	}
 	for _, m := range slices.Backward(list) {
 		upper, err := m.Parse(ctx, cs, role, io)
 		errs = append(errs, mistakes(cs, m.Name, err)...)

@@ -67,7 +67,6 @@ var (
 	_ frio.IO              = (*Listener)(nil)
 	_ frio.Addresser       = (*Listener)(nil)
 	_ frio.SocketAddresser = (*Listener)(nil)
-	_ frio.PathAddresser   = (*Listener)(nil)
 	_ frio.Parent          = (*Listener)(nil)
 	_ frio.Stater          = (*Listener)(nil)
 	_ frio.Link            = (*Listener)(nil)
@@ -427,9 +426,6 @@ func (l *Listener) RemoteAddr() netip.AddrPort { return netip.AddrPort{} }
 func (l *Listener) SocketAddr() (local, remote netip.AddrPort) {
 	return l.local.AddrPort, netip.AddrPort{}
 }
-
-// SocketPaths is the name of a Unix socket, and nothing.
-func (l *Listener) SocketPaths() (local, remote string) { return l.local.Path, "" }
 
 // Counts are shared by all that the listener accepted. Thread: any.
 func (l *Listener) Counts() *Counts { return l.how.Counts }

@@ -32,7 +32,7 @@ func ready(e *friotest.Env, text string) *bench {
 	e.Helper()
 	b := &bench{Env: e}
 	logger := slog.New(slog.NewTextHandler(&b.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	s, err := LoadString(e.Root, "test.conf", "thread {\nnetwork = 1\n}\n"+text, Options{Logger: logger})
+	s, err := LoadString(e.Root, "test.conf", text, Options{Logger: logger})
 	if err != nil {
 		e.Fatal(err)
 	}
@@ -61,7 +61,7 @@ func (b *bench) listenAt(i int) *listen { return b.all()[i] }
 
 // port is the one that listen i really has.
 func (b *bench) port(i int) int {
-	return int(b.listenAt(i).io.(frio.Addresser).LocalAddr().Port())
+	return int(b.listenAt(i).shards()[0].(frio.Addresser).LocalAddr().Port())
 }
 
 // dial connects a client to listen i, and makes it known to the loop.

@@ -11,8 +11,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/frio-io/frio/friotest"
+	"github.com/frio-io/frio/sock"
 	"github.com/frio-io/frio/talloc"
 	"github.com/frio-io/frio/transport"
+	"github.com/frio-io/frio/udp"
 )
 
 // spread starts a server of text on threads of its own; the test's end shuts it down.
@@ -38,8 +41,7 @@ func spread(t *testing.T, text string) *Server {
 
 // bound is the address of listen number i.
 func bound(s *Server, i int) string {
-	text := s.all()[i].shards()[0].Describe()
-	return text[strings.LastIndex(text, " ")+1:]
+	return strings.Fields(s.all()[i].io.Describe())[1]
 }
 
 const spreadConf = `thread {
@@ -215,20 +217,171 @@ server relay {
 	}
 }
 
-func TestThreadsDebug(t *testing.T) {
-	root := talloc.Root("test")
-	defer root.Free()
-	s, err := LoadString(root, "test.conf", strings.Replace(spreadConf, "network = 4", "network = 2\nworkers = 1", 1), Options{})
-	if err != nil {
-		t.Fatal(err)
+// TestThreadsRelayDatagrams: the shards of a relay have their sessions, with the connections to the target, on their own threads.
+func TestThreadsRelayDatagrams(t *testing.T) {
+	up := spread(t, spreadConf)
+	_, port, _ := net.SplitHostPort(bound(up, 1))
+	s := spread(t, `thread {
+	network = 3
+}
+home_server up {
+	protocol = udp
+	udp {
+		ipaddr = 127.0.0.1
+		port = `+port+`
 	}
-	defer s.Close()
-	var b bytes.Buffer
-	s.Debug(&b)
-	want := "thread network 1\n\tlisten tcp of server echo\n\tshard 2 of 2 of listen udp of server echo\n" +
-		"thread network 2\n\tshard 1 of 2 of listen udp of server echo\nthread worker 1\n"
-	if !strings.HasSuffix(b.String(), want) {
-		t.Errorf("got\n%s\nwant at its end\n%s", b.String(), want)
+}
+server relay {
+	namespace = relay
+	target = up
+	listen udp {
+		protocol = udp
+		udp {
+			ipaddr = 127.0.0.1
+			port = 0
+		}
+	}
+}
+`)
+	const peers = 48
+	var running sync.WaitGroup
+	for i := range peers {
+		running.Go(func() {
+			conn, err := net.Dial("udp", bound(s, 0))
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer conn.Close()
+			conn.SetDeadline(time.Now().Add(20 * time.Second))
+			var buf [64]byte
+			for n := range 50 {
+				want := fmt.Sprintf("datagram %d of %d", n, i)
+				conn.Write([]byte(want))
+				if n, err := conn.Read(buf[:]); err != nil || string(buf[:n]) != want {
+					t.Errorf("%q, %v, want %q", buf[:n], err, want)
+					return
+				}
+			}
+		})
+	}
+	running.Wait()
+	if n := s.Sessions(); n != peers {
+		t.Errorf("%d sessions, want %d", n, peers)
+	}
+	for _, th := range s.pool.Threads() {
+		// Each peer stays with its shard, which the kernel has chosen.
+		if n := th.Stats().Members; sock.CanSteer(sock.System) && (n < 2 || n > peers) {
+			t.Errorf("%s has %d of %d sessions", th.Name(), n, peers)
+		}
+	}
+}
+
+// TestThreadsDebug: what check and -X show of the threads, with the sockets that each listen comes to.
+func TestThreadsDebug(t *testing.T) {
+	udp := "listen udp of server echo"
+	for _, c := range []struct {
+		name, network, lines string
+		want                 string
+		steers               bool // the case is one of systems that keep a peer to one socket
+	}{
+		{"one thread", "1", "", "1:listen tcp of server echo\n1:" + udp + "\n", false},
+		{"two threads", "2", "", "1:listen tcp of server echo\n1:shard 2 of 2 of " + udp + "\n2:shard 1 of 2 of " + udp + "\n", true},
+		{"the file's own", "2", "shards = 3\n", "1:listen tcp of server echo\n1:shard 2 of 3 of " + udp + "\n" +
+			"2:shard 1 of 3 of " + udp + "\n2:shard 3 of 3 of " + udp + "\n", false},
+		{"one socket", "2", "shards = 1\n", "1:listen tcp of server echo\n2:" + udp + "\n", false},
+		{"two addresses", "3", "ipv6addr = ::1\nshards = 1\n", "1:listen tcp of server echo\n2:shard 1 of 2 of " + udp + "\n3:shard 2 of 2 of " + udp + "\n", false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if c.steers && !sock.CanSteer(sock.System) {
+				friotest.Skip(t, "this system cannot keep a peer to one of several sockets")
+			}
+			root := talloc.Root("test")
+			defer root.Free()
+			text := strings.Replace(spreadConf, "network = 4", "workers = 1\nnetwork = "+c.network, 1)
+			text = strings.Replace(text, "\t\tudp {\n", "\t\tudp {\n"+c.lines, 1)
+			s, err := LoadString(root, "test.conf", text, Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.Close()
+			var b bytes.Buffer
+			s.Debug(&b)
+			var got strings.Builder
+			at := ""
+			for line := range strings.Lines(b.String()) {
+				if name, ok := strings.CutPrefix(line, "thread network "); ok {
+					at = strings.TrimSpace(name)
+				} else if at != "" && strings.HasPrefix(line, "\t") {
+					got.WriteString(at + ":" + strings.TrimSpace(line) + "\n")
+				}
+			}
+			if got.String() != c.want {
+				t.Errorf("got\n%s\nwant\n%s", got.String(), c.want)
+			}
+			if !strings.HasSuffix(b.String(), "thread worker 1\n") {
+				t.Errorf("no worker:\n%s", b.String())
+			}
+		})
+	}
+}
+
+// TestThreadsShards: each shard of a udp listen lives on a thread of its own, answers there, and DebugThreads shows it at any time.
+func TestThreadsShards(t *testing.T) {
+	if !sock.CanSteer(sock.System) {
+		friotest.Skip(t, "this system cannot keep a peer to one of several sockets")
+	}
+	s := spread(t, spreadConf)
+	addr := bound(s, 1)
+	var text bytes.Buffer
+	s.DebugThreads(&text)
+	for i, want := range []int{2, 3, 4, 1} {
+		at := fmt.Sprintf("thread network %d:", want)
+		_, part, _ := strings.Cut(text.String(), at)
+		part, _, _ = strings.Cut(part, "\nthread ")
+		if name := fmt.Sprintf("\tshard %d of 4 of listen udp of server echo: udp %s\n", i+1, addr); !strings.Contains(part+"\n", name) {
+			t.Errorf("%s has no %q:\n%s", at, name, text.String())
+		}
+	}
+	stop := make(chan struct{})
+	var watching, running sync.WaitGroup
+	watching.Go(func() {
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				s.DebugThreads(io.Discard)
+			}
+		}
+	})
+	for range 64 {
+		running.Go(func() {
+			conn, err := net.Dial("udp", addr)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer conn.Close()
+			conn.SetDeadline(time.Now().Add(20 * time.Second))
+			var buf [32]byte
+			for i := range 20 {
+				want := fmt.Sprintf("datagram %d", i)
+				conn.Write([]byte(want))
+				if n, err := conn.Read(buf[:]); err != nil || string(buf[:n]) != want {
+					t.Errorf("%q, %v", buf[:n], err)
+					return
+				}
+			}
+		})
+	}
+	running.Wait()
+	close(stop)
+	watching.Wait()
+	for i, p := range s.all()[1].ports {
+		if n := p.IO().(*udp.Listener).Counts().In.Load(); n == 0 {
+			t.Errorf("shard %d got nothing", i+1)
+		}
 	}
 }
 

@@ -19,7 +19,9 @@
 // touch them. Everything else is sent there.
 //
 //	                                from anywhere    on the member's thread
-//	Pool, except Start              x                Stop and Remove wait, so they must come from another goroutine
+//	Pool, except Start and Spread   x                Stop, Remove and Debug wait, so they must come from another goroutine
+//	Pool.Spread                     the thread of the listener, which is none of the pool's
+//	Shards.End                      x
 //	Thread.Send, Stats, Name        x
 //	Thread.Root, Loop                                x (Loop().Post: from anywhere)
 //	Thread.Add                                       x, not inside a callback of the IO itself
@@ -45,6 +47,12 @@
 // IO, read and not delivered or written and not sent, goes with it; so do deadlines, a handshake and an end that nobody has seen.
 //
 // A datagram child that lives on its parent's descriptor (frio.Tied) moves with its parent only.
+//
+// # Shards
+//
+// A listen with several sockets (frio.Sharder) is opened on the thread that parsed it; Spread makes each socket, with all layers on it, a member on
+// a thread of its own. From there on the whole is not called any more: each shard is accepted from, moved and closed by itself, with its
+// children, and Shards.End is the close of the whole.
 //
 // # Parents and children
 //

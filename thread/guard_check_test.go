@@ -121,3 +121,43 @@ func TestGuardChildUsedOnItsParentsThread(t *testing.T) {
 		t.Error("the child is gone")
 	}
 }
+
+// A shard that has moved, or its child, is used on the thread where it was.
+func TestGuardShardUsedWhereItWas(t *testing.T) {
+	steering(t)
+	p := pool(t, thread.Config{Network: 2})
+	f := flockOf(t, p, shardStacks[0], "")
+	conn, err := net.Dial("udp", f.shards[0].addr.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := conn.Write([]byte("hello")); err != nil {
+		t.Fatal(err)
+	}
+	f.shards[0].until("the child is there", func() bool { return f.all.open.Load() == 1 })
+	for i, one := range f.shards {
+		from := f.members[i].Thread()
+		to := p.Threads()[0]
+		if from == to {
+			to = p.Threads()[1]
+		}
+		if err := f.members[i].Move(to); err != nil {
+			t.Fatal(err)
+		}
+		one.until("the shard has moved", func() bool { return f.members[i].Thread() == to })
+		on(t, to, func() {}) // it has arrived
+		ios := []frio.IO{one.io}
+		one.mu.Lock()
+		for _, m := range one.list {
+			ios = append(ios, m.IO())
+		}
+		one.mu.Unlock()
+		on(t, from, func() {
+			for _, io := range ios {
+				text := caught(func() { io.Event(nil, nil, nil) })
+				mustSay(t, "event", text, "udp "+one.addr.String(), "(event)", from.Name(), to.Name(), "event.(*Loop).Run", "one thread at a time")
+			}
+		})
+	}
+}

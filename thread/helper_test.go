@@ -94,9 +94,11 @@ type server struct {
 	ends     atomic.Int64    // of User.End
 	all      *gauge          // of all servers of a test; nil: none
 	stays    *sync.WaitGroup // told of each client that has had its answer, and stays; nil: it goes
+	onStay   func()          // as well; nil: nobody
 	moves    int32           // of 16 callbacks, in how many a child has itself moved
 	mu       sync.Mutex
 	list     []*thread.Member // guarded by mu: the children's
+	clients  []*client        // guarded by mu: those of dial
 }
 
 // stack is what the tests run on.
@@ -388,6 +390,9 @@ func (s *server) dial(th *thread.Thread, first, count, size int, done func(*clie
 			}
 			c := &client{t: s.t, server: s, ctx: ctx, id: uint32(first + i), size: size, done: done}
 			c.read, c.write = c.readable, c.writable
+			s.mu.Lock()
+			s.clients = append(s.clients, c)
+			s.mu.Unlock()
 			if like != nil {
 				c.io, err = like.Copy(ctx)
 			} else {
@@ -513,10 +518,20 @@ func (c *client) readable() {
 		}
 		if !c.stays {
 			c.stays = true
+			if c.server.onStay != nil {
+				c.server.onStay()
+			}
 			c.server.stays.Done()
 		}
 	}
 	wander(c.server, c.m)
+	c.wish()
+}
+
+// more has a client that stays send n bytes more.
+func (c *client) more(n int) {
+	c.size += n
+	c.stays = false
 	c.wish()
 }
 

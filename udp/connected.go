@@ -62,6 +62,7 @@ var (
 	_ frio.Linked          = (*Connected)(nil)
 	_ frio.Lingerer        = (*Connected)(nil)
 	_ frio.Identified      = (*Connected)(nil)
+	_ frio.Tied            = (*Connected)(nil)
 )
 
 // newConnected makes the child that c becomes. It has no socket yet.
@@ -420,8 +421,11 @@ func (c *Connected) SocketAddr() (local, remote netip.AddrPort) { return c.local
 // ID is the number that the listener gave to the child.
 func (c *Connected) ID() uint64 { return c.id }
 
+// Tied is false: the child has a socket of its own, and may live on any thread.
+func (c *Connected) Tied() bool { return false }
+
 // SetLink replaces whom the child tells that it is gone. The listener goes on by itself, with a Remote or without: it asks that only for
-// the child's handle.
+// the child's handle, and tells it when it closes.
 func (c *Connected) SetLink(l frio.Link) {
 	c.link = l
 	if r, ok := l.(frio.Remote); ok {

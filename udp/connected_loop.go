@@ -190,8 +190,7 @@ func (c *Connected) release() {
 	c.reg.Detach()
 	list := c.leftover()
 	c.inbox.release()
-	c.record.left = c.fd
-	returned, dropped, ok := c.mail.shutInto(&c.listener.mail, list, c.record)
+	returned, dropped, ok := c.mail.shutInto(&c.listener.mail, list, c.record, c.fd)
 	if ok {
 		c.fd = -1 // the listener closes it
 	}

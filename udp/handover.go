@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -30,7 +31,8 @@ import (
 // neighbours may find nobody at all and is refused, which nobody can undo. What a child's socket takes of others can be given back:
 //
 //   - Before Accept returns, it reads what is in the child's socket, and then what is in the listener's, which is all that the peer sent
-//     before the connect, into the inbox. Others' datagrams go to their owners, in the order in which they arrived.
+//     before the connect, into the inbox. Others' datagrams go to their owners, in the order in which they arrived. Of several shards one does this
+//     at a time, so that what it found of another's peers is there when that shard accepts.
 //   - The kernel may have chosen the socket for a datagram before the connect and put it there afterwards. So a child compares the sender
 //     of everything it reads with its peer, and sends what is foreign to the listener's mailbox; and the listener sends a late
 //     datagram of a peer that has a child to that child's mailbox.
@@ -39,13 +41,30 @@ import (
 //     dropped, or a caller that closes all children unread would do so for ever.
 //   - The listener closes the socket a little later, for the sake of a datagram that the kernel was about to put into it.
 //
+// So what waited at the listener reaches the child in order. A datagram that was in another's socket can be overtaken in two cases: if the
+// kernel put it there after it was read, and if its peer was unknown and belongs to another shard, which has the next one in its own
+// queue. In storms of churning children that is none to a few of a million.
+//
 // Connected children use only what is safe from any thread: mailboxes, counts, the budget of max_children.
 
 // registry tells which of several listeners has the child of a peer. Steering decides that, except for what is foreign: it comes to the
 // shard whose child has read it.
 type registry struct {
+	// opening is set while one of them has a socket between bind and catchUp: what it takes of others' peers is in their mailboxes before the
+	// next one accepts, who puts it in order there.
+	opening atomic.Bool
+
 	mu     sync.Mutex
-	owners map[key]*Listener
+	owners map[key]*Listener // guarded by mu
+}
+
+// begin tells whether nobody else is opening a socket; then end must follow. A nil registry is that of a single listener.
+func (r *registry) begin() bool { return r == nil || r.opening.CompareAndSwap(false, true) }
+
+func (r *registry) end() {
+	if r != nil {
+		r.opening.Store(false)
+	}
 }
 
 // claim makes l the owner, unless there is one.
@@ -118,6 +137,7 @@ func (l *Listener) returns(s *slab, now time.Time) {
 	l.returning = true
 	defer func() { l.returning = false }()
 	for c := l.mail.takeGone(); c != nil; c = l.mail.takeGone() {
+		l.addLeaver(c)
 		l.forgetChild(c)
 	}
 	for range lettersMax {
@@ -141,9 +161,6 @@ func (l *Listener) forgetChild(c *Child) {
 	}
 	c.closed = true
 	l.disclaim(c)
-	if c.left >= 0 {
-		l.addLeaver(c)
-	}
 	l.children.remove(c, inParent)
 	l.count--
 	l.rewish()
@@ -162,6 +179,16 @@ func (c *Child) late(p *frio.Packet, unread bool) bool {
 
 // acceptConnected gives the child of the next peer a socket.
 func (l *Listener) acceptConnected(ctx *talloc.Context) (frio.IO, error) {
+	if !l.set.owners.begin() {
+		l.rewish() // in the next turn
+		return nil, frio.ErrAgain
+	}
+	defer l.set.owners.end()
+	if l.set.owners != nil {
+		s := getSlab()
+		l.returns(s, l.now())
+		putSlab(s)
+	}
 	for range acceptSkips {
 		c := l.nextToAccept()
 		if c == nil || l.err != nil {
@@ -277,13 +304,33 @@ func (l *Listener) drain(fd int, now time.Time) {
 }
 
 // catchUp brings to the inbox what the peer sent before it had a socket: what is in the listener's, and then what is in its own. What
-// others sent is in these two as well, and is put in order by its time of arrival.
+// others sent is in these two as well, and is put in order by its time of arrival. The child's is read last, for the kernel may have been
+// about to put something there: so that this comes before what its sender sent next.
 func (l *Listener) catchUp(c *Child, conn *Connected) {
 	s := getSlab()
 	defer putSlab(s)
 	now := l.now()
+	queued := l.takeQueue(s)
 	taken := conn.takeAll(s)
-	// No more than this can have been in the queue; what comes meanwhile is of others.
+	for i := range queued {
+		p := queued[i].packet()
+		taken = l.sortUntil(taken, conn, p.Time, s, now)
+		l.sort(&p, s, now)
+	}
+	taken = l.sortUntil(taken, conn, math.MaxInt64, s, now)
+	c.inbox.moveInto(&conn.inbox)
+	conn.inbox.arrange()
+	for i := range taken {
+		p := taken[i].packet()
+		conn.keep(&p)
+	}
+	if l.train.pending() {
+		l.rewish()
+	}
+}
+
+// takeQueue reads what the listener's socket holds: no more than can have been in its queue; what comes meanwhile is of others.
+func (l *Listener) takeQueue(s *slab) (queued []letter) {
 	for left := l.queueMax(); left > 0 && l.fd >= 0; {
 		packets := s.incoming()
 		n, err := l.recv(packets)
@@ -293,23 +340,18 @@ func (l *Listener) catchUp(c *Child, conn *Connected) {
 			}
 			break
 		}
-		for i := range n {
-			taken = l.sortUntil(taken, conn, packets[i].Time, s, now)
-			l.sort(&packets[i], s, now)
+		for i := range packets[:n] {
+			if p := &packets[i]; p.Err != nil {
+				l.sort(p, s, l.now()) // it is counted
+			} else {
+				queued = append(queued, letterOf(p, false))
+			}
 		}
 		if left -= n; n < batchCount {
 			break
 		}
 	}
-	taken = l.sortUntil(taken, conn, math.MaxInt64, s, now)
-	c.inbox.moveInto(&conn.inbox)
-	for i := range taken {
-		p := taken[i].packet()
-		conn.keep(&p)
-	}
-	if l.train.pending() {
-		l.rewish()
-	}
+	return queued
 }
 
 // sortUntil gives those of taken that arrived before end to their owners, and leaves those of the peer.
@@ -345,6 +387,9 @@ func (l *Listener) queueMax() int {
 // closeConnected closes the connected children: those of this loop at once, the others on their threads.
 func (l *Listener) closeConnected(loop *event.Loop) {
 	for c := l.children.first; c != nil; c = l.children.first {
+		if r := c.conn.away.Load(); r != nil {
+			(*r).CloseNow() // who has it is told as well
+		}
 		if c.conn.mail.close(loop) {
 			c.conn.end()
 		}

@@ -1,7 +1,9 @@
 package udp
 
 import (
+	"cmp"
 	"encoding/binary"
+	"slices"
 
 	"github.com/frio-io/frio"
 	"github.com/frio-io/frio/talloc"
@@ -213,4 +215,50 @@ func (b *inbox) release() {
 func (b *inbox) moveInto(dst *inbox) {
 	*dst = *b
 	*b = inbox{roomy: b.roomy}
+}
+
+// arrange puts what is held into the order of arrival, which it nearly always has. It needs no memory of a context.
+func (b *inbox) arrange() {
+	if b.inOrder() {
+		return
+	}
+	type datagram struct {
+		info [infoSize]byte
+		data []byte
+		time int64
+	}
+	list := make([]datagram, 0, b.count)
+	at := b.start
+	for i := range b.count {
+		d := datagram{time: b.timeOf(i)}
+		copy(d.info[:], b.info.Bytes()[(b.head+i)%b.places()*infoSize:])
+		if n := int(binary.NativeEndian.Uint16(d.info[12:])); n > 0 {
+			ring := b.data.Bytes()
+			d.data = make([]byte, n)
+			first := copy(d.data, ring[at:])
+			copy(d.data[first:], ring)
+			at = (at + n) % len(ring)
+		}
+		list = append(list, d)
+	}
+	slices.SortStableFunc(list, func(x, y datagram) int { return cmp.Compare(x.time, y.time) })
+	b.head, b.start, at = 0, 0, 0
+	for i := range list {
+		copy(b.info.Bytes()[i*infoSize:], list[i].info[:])
+		at += copy(b.data.Bytes()[at:], list[i].data)
+	}
+}
+
+func (b *inbox) inOrder() bool {
+	for i := 1; i < b.count; i++ {
+		if b.timeOf(i) < b.timeOf(i-1) {
+			return false
+		}
+	}
+	return true
+}
+
+// timeOf is when datagram i of those held arrived.
+func (b *inbox) timeOf(i int) int64 {
+	return int64(binary.NativeEndian.Uint64(b.info.Bytes()[(b.head+i)%b.places()*infoSize:]))
 }

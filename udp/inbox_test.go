@@ -146,3 +146,52 @@ func TestInboxAllocs(t *testing.T) {
 		t.Errorf("%v allocations", n)
 	}
 }
+
+// TestInboxArrange: what came in another order than it was sent is put right, whatever its length and place in the rings.
+func TestInboxArrange(t *testing.T) {
+	root := talloc.Root("test")
+	defer root.Free()
+	random := rand.New(rand.NewPCG(3, 4))
+	for round := range 200 {
+		b := inbox{roomy: true}
+		put := func(time, n int) {
+			p := frio.Packet{Data: bytes.Repeat([]byte{byte(time)}, n), Time: int64(time), ECN: uint8(time % 4)}
+			if !b.put(root, &p, time%3 == 0) {
+				t.Fatal("no room")
+			}
+		}
+		take := func(time, n int) {
+			t.Helper()
+			unread := b.unread()
+			p := frio.Packet{Data: make([]byte, 0, 2000)}
+			if !b.take(&p) || p.Time != int64(time) || len(p.Data) != n || n > 0 && p.Data[n-1] != byte(time) || int(p.ECN) != time%4 || unread != (time%3 == 0) {
+				t.Fatalf("round %d: datagram %d of %d bytes, ECN %d, unread %v; want %d of %d", round, p.Time, len(p.Data), p.ECN, unread, time, n)
+			}
+		}
+		// The rings begin anywhere.
+		ahead := random.IntN(60)
+		for range ahead {
+			put(0, 700)
+		}
+		count := 1 + random.IntN(200)
+		order, sizes := random.Perm(count), make([]int, count)
+		for _, i := range order {
+			sizes[i] = random.IntN(4) * random.IntN(500)
+			put(i+1, sizes[i])
+			if ahead > 0 {
+				take(0, 700)
+				ahead--
+			}
+		}
+		for ; ahead > 0; ahead-- {
+			take(0, 700)
+		}
+		b.arrange()
+		for i, n := range sizes {
+			take(i+1, n)
+		}
+		if b.count != 0 || b.used != 0 {
+			t.Fatalf("round %d: %d datagrams, %d bytes are left", round, b.count, b.used)
+		}
+	}
+}

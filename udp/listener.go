@@ -281,6 +281,7 @@ func (l *Listener) end() {
 	l.closed = true
 	l.mail.shut()
 	for c := l.mail.takeGone(); c != nil; c = l.mail.takeGone() {
+		l.addLeaver(c)
 		l.forgetChild(c)
 	}
 	loop := l.loop

@@ -192,10 +192,10 @@ func (m *mailbox) shut() {
 	m.closed, m.loop, m.wake = true, nil, nil
 }
 
-// shutInto is shut, and gives to the listener's mailbox list and then what is here, and c, the child's record, which has its descriptor. All of it
+// shutInto is shut, and gives to the listener's mailbox list and then what is here, and c, the child's record, with its descriptor. All of it
 // at once: who finds m shut finds it there, and before that the listener, who would send it back to the child, does not see it. It tells
 // how many letters went, and how many did not because they were unread before or had no room, and whether there is a listener.
-func (m *mailbox) shutInto(to *mailbox, list []letter, c *Child) (returned, dropped uint64, ok bool) {
+func (m *mailbox) shutInto(to *mailbox, list []letter, c *Child, fd int) (returned, dropped uint64, ok bool) {
 	m.mu.Lock() // a child's before its listener's
 	defer m.mu.Unlock()
 	to.mu.Lock()
@@ -218,7 +218,7 @@ func (m *mailbox) shutInto(to *mailbox, list []letter, c *Child) (returned, drop
 		to.letters[len(to.letters)-1].unread = i >= own || list[i].unread
 		returned++
 	}
-	c.nextGone, to.gone = to.gone, c
+	c.left, c.nextGone, to.gone = fd, to.gone, c
 	to.wakeLocked()
 	return returned, dropped, true
 }

@@ -66,16 +66,16 @@ func TestStorm(t *testing.T) {
 				returned += n.Returned.Load()
 				inbox += n.Inbox.Load() + n.Held.Load() + n.Full.Load() + n.Unread.Load()
 			}
-			t.Logf("%d children, %d closed; %d datagrams in others' sockets, %d given back; the kernel dropped %d",
-				s.children.Load(), s.closed.Load(), foreign, returned, drops)
+			t.Logf("%d datagrams: %d children, %d closed; %d in others' sockets, %d given back, %d out of order; the kernel dropped %d",
+				stormPeers*each, s.children.Load(), s.closed.Load(), foreign, returned, s.out.Load(), drops)
 			if lost > drops {
 				t.Errorf("%d datagrams are lost, of which the kernel dropped %d", lost, drops)
 			}
 			if s.wrong.Load() > 0 || inbox > 0 {
 				t.Errorf("%d datagrams were given to another's child, %d dropped", s.wrong.Load(), inbox)
 			}
-			// A datagram that was in another's socket may be met by the next one of its peer; no other may.
-			if s.out.Load() > drops+3*int64(foreign) {
+			// Only a datagram that was in another's socket may be met by the next one of its peer, and few of these are.
+			if s.out.Load() > drops+int64(foreign) {
 				t.Errorf("%d datagrams were out of order", s.out.Load())
 			}
 			if want := int64(stormPeers); s.children.Load() < want || c.close > 0 && s.children.Load() < want*int64(each/c.close) {

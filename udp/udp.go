@@ -17,7 +17,14 @@
 // `shards = N` opens N sockets on the port, so that N threads can share the load. Each is a listener of its own with its own children
 // (frio.Sharder); one peer always meets the same. A shard moves to another thread with all its children; the limits are those of the whole.
 //
+// A Listener, its Children and what stands on them belong to one thread, that of the loop they are in. From anywhere may be called: Counts. Shards
+// have nothing to do with each other after Open but what is safe from any thread: the limits, the counts, and where peers have sockets.
+//
 // With `children = connected` each child has a socket that the kernel has connected, and is a Connected that may live on any thread.
+//
+// That no datagram is lost or given to another's child is shown by 10 million of them, over children that come and go on several threads:
+//
+//	go test ./udp -run TestStorm -udp.datagrams 10000000 -timeout 2h -v
 //
 // A listener without children is read and written as a whole, best in batches (frio.PacketIO). With `children = demux`, or with
 // a gate, it reads by itself and hands what comes from one peer to that peer's Child, which Accept returns. Children share the
