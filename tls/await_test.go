@@ -134,28 +134,44 @@ func TestPanicInCallback(t *testing.T) {
 	}
 }
 
-// TestReload: open connections are judged by what was read last, wherever they are: on the listener's loop, on another, on none.
+// TestReload: open connections are judged by what was read last, wherever they are: on the listener's loop, on another, on none. Over
+// datagrams they are where their listener is.
 func TestReload(t *testing.T) {
+	for _, stack := range []string{"tls+tcp", "tls+udp"} {
+		t.Run(stack, func(t *testing.T) { testReload(t, stack) })
+	}
+}
+
+func testReload(t *testing.T, stack string) {
 	e := friotest.NewEnv(t, false, 1)
 	dir := t.TempDir()
 	p := thePKI()
 	ca := p.ca.caFile(t, dir)
-	l := e.ParseText(nil, "listener", "listen {\nprotocol = tls+tcp\n"+tcpText(e, 0)+"tls {\nrequire_client_cert = yes\n"+p.server.files(t, dir, "server")+ca+"}\n}\n")
+	base := func(port uint16) string {
+		return stack[len("tls+"):] + " {\nipaddr = 127.0.0.1\nport = " + itoa(port) + "\n}\n"
+	}
+	l := e.ParseText(nil, "listener", "listen {\nprotocol = "+stack+"\n"+base(0)+"tls {\nrequire_client_cert = yes\n"+p.server.files(t, dir, "server")+ca+"}\n}\n")
 	if err := l.Open(); err != nil {
 		t.Fatal(err)
 	}
 	l.Wish(nil, nil, nil)
 	other := e.NewSide("other")
+	_, home := sections(t, "", "")
 	var list []*friotest.Probe
 	for i := range 3 {
-		c := client(e, l, "tls+tcp", "")
+		c := e.ParseText(nil, "client", "home_server {\nprotocol = "+stack+"\n"+base(e.Port(l))+home+"}\n")
+		c.Wish(nil, nil, nil)
+		if err := c.Connect(); err != nil && err != frio.ErrAgain {
+			t.Fatal(err)
+		}
 		s := e.AcceptFrom(l, nil)
 		s.Wish(nil, nil, nil)
 		opened(e, c, s)
-		switch i {
-		case 1:
+		switch {
+		case stack == "tls+udp":
+		case i == 1:
 			e.Move(s, other, nil, nil)
-		case 2:
+		case i == 2:
 			s.Leave()
 		}
 		list = append(list, s)
@@ -188,7 +204,7 @@ func TestReload(t *testing.T) {
 	}
 	e.Spin(5)
 	for i, s := range list {
-		if i < 2 && s.State() != frio.StateFailed {
+		if (i < 2 || stack == "tls+udp") && s.State() != frio.StateFailed {
 			t.Errorf("connection %d is %v after its CA went away", i, s.State())
 		}
 		var refused *tls.VerifyError

@@ -110,28 +110,67 @@ func (p *piped) pass(from, to frio.IO, text []byte) {
 
 var versions = []string{"tls_max_version = 1.2\n", "tls_min_version = 1.3\n"}
 
-// TestOneByteAtATime: every Read and Write below moves one byte, and about every other one says ErrAgain.
+// TestOneByteAtATime: every Read and Write below moves one byte. In one run each says ErrAgain before, so that there is one at every
+// place; in another about every other one does.
 func TestOneByteAtATime(t *testing.T) {
 	for _, version := range versions {
-		p := newPiped(t, version)
 		random := rand.New(rand.NewPCG(1, 2))
-		one := func(int) int { return random.IntN(2) }
-		p.below[0].take, p.below[1].take = one, one
-		p.open()
-		text := bytes.Repeat([]byte("0123456789"), 300)
-		p.pass(p.client, p.server, text)
-		p.pass(p.server, p.client, text)
+		for _, again := range []func(before bool) bool{func(before bool) bool { return !before }, func(bool) bool { return random.IntN(2) == 0 }} {
+			p := newPiped(t, version)
+			for i := range p.below {
+				before := false
+				p.below[i].take = func(int) int {
+					if before = again(before); before {
+						return 0
+					}
+					return 1
+				}
+			}
+			p.open()
+			text := bytes.Repeat([]byte("0123456789"), 300)
+			p.pass(p.client, p.server, text)
+			p.pass(p.server, p.client, text)
+			p.free()
+		}
 	}
 }
 
-// TestHandshakeSplit: the first flight of each side comes in two pieces, cut at every place near a record's head and at many others.
+// TestHelloSplit: a hello that comes in two pieces, cut at every place, is answered when it is whole, and nothing is said before.
+func TestHelloSplit(t *testing.T) {
+	p := newPiped(t, "")
+	first := hello(t)
+	for at := 1; at < len(first); at++ {
+		end := &pipeEnd{peer: &pipeEnd{}}
+		thePipe.waiting = append(thePipe.waiting, end)
+		ctx := must(p.root.New("child"))
+		server := must(p.listener.Accept(ctx))
+		for i, piece := range [][]byte{first[:at], first[at:]} {
+			end.in = piece
+			if n, err := server.Read(make([]byte, 1)); n != 0 || err != frio.ErrAgain {
+				t.Fatalf("cut at %d: Read gave %d, %v", at, n, err)
+			}
+			if said := len(end.peer.in) > 0; said != (i == 1) {
+				t.Fatalf("cut at %d: answered is %v after piece %d", at, said, i+1)
+			}
+		}
+		server.Close()
+		ctx.Free()
+	}
+}
+
+// TestHandshakeSplit: what each side reads and writes of the handshake is cut in two, with an ErrAgain between, at the places of its first
+// record's head and at many others.
 func TestHandshakeSplit(t *testing.T) {
 	for _, version := range versions {
 		for side := range 2 {
-			for at := 1; at < 1200; at += 1 + at/40*13 {
+			for at := 1; ; at += 1 + min(at/8, 30) {
 				p := newPiped(t, version)
-				moved := 0
+				moved, cut := 0, false
 				p.below[side].take = func(n int) int {
+					if moved == at && !cut {
+						cut = true
+						return 0
+					}
 					if moved < at && moved+n > at {
 						n = at - moved
 					}
@@ -139,9 +178,16 @@ func TestHandshakeSplit(t *testing.T) {
 					return n
 				}
 				p.open()
+				p.below[side].take = nil
 				p.pass(p.client, p.server, []byte("after"))
 				p.pass(p.server, p.client, []byte("before"))
 				p.free()
+				if !cut {
+					if at < 1500 {
+						t.Errorf("%sthe handshake of side %d has only %d bytes", version, side, at)
+					}
+					break
+				}
 			}
 		}
 	}

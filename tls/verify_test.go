@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/frio-io/frio"
+	"github.com/frio-io/frio/tls/dtls"
 )
 
 // pipeEnd is one end of a connection in memory whose writes never wait: with those of net.Pipe, two sides that both
@@ -376,6 +377,30 @@ func TestServerName(t *testing.T) {
 		}
 		if leaf := r.clientState.PeerCertificates[0]; leaf.Subject.CommonName != c.want || (leaf.PublicKeyAlgorithm == x509.RSA) != c.rsa {
 			t.Errorf("%q: %v with %v key, want %s", c.name, leaf.Subject, leaf.PublicKeyAlgorithm, c.want)
+		}
+	}
+}
+
+// TestServerNameOverDatagrams: the same choice for DTLS.
+func TestServerNameOverDatagrams(t *testing.T) {
+	d := newTestDir(t)
+	d.putCert("b", theCA().issue("b.example.org"))
+	for _, name := range []string{"c.example.org", "*.example.net"} {
+		c := theCA().issue(name)
+		d.put("realms/"+name+".pem", append(c.certPEM(), c.keyPEM()...))
+	}
+	s := d.datagramServer("require_client_cert = no\nchain {\ncertificate_file = b.pem\nprivate_key_file = b.key\n}\nrealm_dir = realms")
+	for name, want := range map[string]string{
+		"server.example.org": "server.example.org", "b.example.org": "b.example.org", "C.example.org": "c.example.org",
+		"any.example.net": "*.example.net", "unknown.example.com": "server.example.org", "192.0.2.1": "server.example.org",
+	} {
+		r := dtlsHandshake(t, s.datagram(), &dtls.Config{ServerName: name, InsecureSkipVerify: true})
+		if r.server != nil || r.client != nil {
+			t.Errorf("%s: %v, %v", name, r.server, r.client)
+			continue
+		}
+		if leaf := r.clientState.PeerCertificates[0]; leaf.Subject.CommonName != want {
+			t.Errorf("%q: %v, want %s", name, leaf.Subject, want)
 		}
 	}
 }
