@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/rand"
 	"crypto/rsa"
+	ctls "crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
@@ -20,6 +21,7 @@ import (
 
 	"github.com/frio-io/frio"
 	"github.com/frio-io/frio/friotest"
+	"github.com/frio-io/frio/tls"
 )
 
 // program finds a peer program, or skips.
@@ -253,34 +255,128 @@ func freePort(t *testing.T) uint16 {
 	return uint16(l.Addr().(*net.TCPAddr).Port)
 }
 
+// sServer starts openssl s_server.
+func sServer(t *testing.T, e *friotest.Env, args ...string) (p *peer, port uint16) {
+	t.Helper()
+	port = freePort(t)
+	p = start(t, "openssl", append([]string{"s_server", "-accept", fmt.Sprintf("127.0.0.1:%d", port)}, args...)...)
+	e.Until("it listens", func() bool { return strings.Contains(p.said(), "ACCEPT") })
+	return p, port
+}
+
 // TestInteropServer: our client against openssl s_server.
 func TestInteropServer(t *testing.T) {
 	dir := pemFiles(t)
+	own := []string{"-cert", dir + "/server.pem", "-key", dir + "/server.key"}
+	rsa := strings.NewReplacer("chain {\ncertificate_file = ", "", "\nprivate_key_file = ", "\n", "\n}\n", "").Replace(rsaChain(t))
+	rsaCert, rsaKey, _ := strings.Cut(rsa, "\n")
+	withRSA := []string{"-cert", rsaCert, "-key", rsaKey}
+	suite := func(name string, own []string) []string { return append(suite12(name), own...) }
 	for _, c := range []struct {
 		name, home string
 		args       []string
+		suite      uint16 // 0: any
 	}{
-		{"1.3", "", []string{"-tls1_3"}},
-		{"1.2", "", []string{"-tls1_2"}},
-		{"client certificate", "", []string{"-Verify", "2", "-verify_return_error", "-CAfile", dir + "/ca.pem"}},
-		{"ALPN", "alpn = radius/1.1\n", []string{"-alpn", "radius/1.1"}},
-		{"no tickets", "", []string{"-no_ticket"}},
+		{"1.3", "", append(own, "-tls1_3"), 0},
+		{"1.2", "", append(own, "-tls1_2"), 0},
+		{"client certificate", "", append(own, "-Verify", "2", "-verify_return_error", "-CAfile", dir+"/ca.pem"), 0},
+		{"client certificate 1.2", "", append(own, "-tls1_2", "-Verify", "2", "-verify_return_error", "-CAfile", dir+"/ca.pem"), 0},
+		{"ALPN", "alpn = radius/1.1\n", append(own, "-alpn", "radius/1.1"), 0},
+		{"no tickets", "", append(own, "-no_ticket"), 0},
+		// The certificate for our name is shown to those who ask for it.
+		{"SNI", "", []string{"-cert", dir + "/client.pem", "-key", dir + "/client.key", "-servername", "server.example.org", "-cert2", dir + "/server.pem", "-key2", dir + "/server.key"}, 0},
+		{"AES-128", "", append(own, "-ciphersuites", "TLS_AES_128_GCM_SHA256"), ctls.TLS_AES_128_GCM_SHA256},
+		{"AES-256", "", append(own, "-ciphersuites", "TLS_AES_256_GCM_SHA384"), ctls.TLS_AES_256_GCM_SHA384},
+		{"ChaCha20", "", append(own, "-ciphersuites", "TLS_CHACHA20_POLY1305_SHA256"), ctls.TLS_CHACHA20_POLY1305_SHA256},
+		{"1.2 AES-128", "", suite("ECDHE-ECDSA-AES128-GCM-SHA256", own), ctls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256},
+		{"1.2 AES-256", "", suite("ECDHE-ECDSA-AES256-GCM-SHA384", own), ctls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384},
+		{"1.2 ChaCha20", "", suite("ECDHE-ECDSA-CHACHA20-POLY1305", own), ctls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256},
+		{"1.2 RSA AES-128", "", suite("ECDHE-RSA-AES128-GCM-SHA256", withRSA), ctls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256},
+		{"1.2 RSA AES-256", "", suite("ECDHE-RSA-AES256-GCM-SHA384", withRSA), ctls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384},
+		{"1.2 RSA ChaCha20", "", suite("ECDHE-RSA-CHACHA20-POLY1305", withRSA), ctls.TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			e := friotest.NewEnv(t, false, 1)
-			port := freePort(t)
-			args := append([]string{"s_server", "-accept", fmt.Sprintf("127.0.0.1:%d", port), "-cert", dir + "/server.pem", "-key", dir + "/server.key", "-rev"}, c.args...)
-			p := start(t, "openssl", args...)
-			e.Until("it listens", func() bool { return strings.Contains(p.said(), "ACCEPT") })
+			_, port := sServer(t, e, append(c.args, "-rev")...)
 			_, home := sections(t, "", c.home)
-			cl := e.ParseText(nil, "client", "home_server {\nprotocol = tls+tcp\n"+tcpText(e, port)+home+"}\n")
-			cl.Wish(nil, nil, nil)
-			if err := cl.Connect(); err != nil && err != frio.ErrAgain {
-				t.Fatal(err)
-			}
-			opened(e, cl)
+			cl := connected(e, port, home)
 			e.Send(cl, []byte("stressed\n"))
 			e.Expect(cl, []byte("desserts\n"))
+			s, _ := cl.IO.(*tls.Conn).ConnectionState()
+			if c.suite != 0 && s.CipherSuite != c.suite {
+				t.Errorf("%s, want %s", ctls.CipherSuiteName(s.CipherSuite), ctls.CipherSuiteName(c.suite))
+			}
+			if want := strings.TrimSuffix(strings.TrimPrefix(c.home, "alpn = "), "\n"); s.NegotiatedProtocol != want {
+				t.Errorf("protocol %q, want %q", s.NegotiatedProtocol, want)
+			}
+			cl.Close()
+		})
+	}
+}
+
+// connected is our client, open to a server on port.
+func connected(e *friotest.Env, port uint16, home string) *friotest.Probe {
+	e.Helper()
+	cl := e.ParseText(nil, "client", "home_server {\nprotocol = tls+tcp\n"+tcpText(e, port)+home+"}\n")
+	cl.Wish(nil, nil, nil)
+	if err := cl.Connect(); err != nil && err != frio.ErrAgain {
+		e.Fatal(err)
+	}
+	opened(e, cl)
+	return cl
+}
+
+// TestInteropServerKeyUpdate: s_server changes its keys, and asks for ours to be changed.
+func TestInteropServerKeyUpdate(t *testing.T) {
+	dir := pemFiles(t)
+	for _, command := range []string{"k", "K"} {
+		t.Run(command, func(t *testing.T) {
+			e := friotest.NewEnv(t, false, 1)
+			p, port := sServer(t, e, "-cert", dir+"/server.pem", "-key", dir+"/server.key", "-tls1_3")
+			_, home := sections(t, "", "")
+			cl := connected(e, port, home)
+			cl.Wish(nil, func() {}, nil) // it reads
+			e.Spin(5)
+			for round := range 3 {
+				events := e.Loop.Stats().Events
+				fmt.Fprintln(p.in, command) // and no more: s_server drops what comes with a command
+				e.Until("the KeyUpdate", func() bool { return e.Loop.Stats().Events > events })
+				fmt.Fprintf(p.in, "line %d\n", round)
+				e.Expect(cl, fmt.Appendf(nil, "line %d\n", round))
+				e.Send(cl, fmt.Appendf(nil, "answer %d\n", round))
+				e.Until("the answer", func() bool { return strings.Contains(p.said(), fmt.Sprintf("answer %d", round)) })
+			}
+			cl.Close()
+		})
+	}
+}
+
+// TestInteropServerResumption: our second connection takes up the session of the first.
+func TestInteropServerResumption(t *testing.T) {
+	dir := pemFiles(t)
+	for _, version := range []string{"-tls1_2", "-tls1_3"} {
+		t.Run(version, func(t *testing.T) {
+			e := friotest.NewEnv(t, false, 1)
+			_, port := sServer(t, e, "-cert", dir+"/server.pem", "-key", dir+"/server.key", version, "-rev")
+			_, home := sections(t, "", "")
+			cl := connected(e, port, home)
+			for round := range 2 {
+				e.Send(cl, []byte("stressed\n"))
+				e.Expect(cl, []byte("desserts\n"))
+				if s, _ := cl.IO.(*tls.Conn).ConnectionState(); s.DidResume != (round == 1) {
+					t.Errorf("connection %d: resumed is %v", round, s.DidResume)
+				}
+				ctx := e.Context(nil, "next")
+				next, err := cl.IO.(frio.Copier).Copy(ctx)
+				if err != nil {
+					t.Fatal(err)
+				}
+				cl.Close()
+				cl = e.Watch(next, ctx, "next")
+				cl.Wish(nil, nil, nil)
+				cl.Connect()
+				opened(e, cl)
+			}
 			cl.Close()
 		})
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -147,10 +148,48 @@ func TestIdentity(t *testing.T) {
 	}
 }
 
+// TestDebugOfConnections: each layer is indented under the one above it, and says its state, what was agreed, who the peer is, what it holds
+// and what it waits for; no key is in it.
+func TestDebugOfConnections(t *testing.T) {
+	for stack, want := range map[string][]string{
+		"tls+tcp": {"tls+tcp 127.0.0.1:", "\tstate open, in 5 bytes, out 0 bytes\n", "\tTLS 1.3, TLS_AES_128_GCM_SHA256, X25519MLKEM768\n",
+			"\tserver name \"server.example.org\", protocol \"radius/1.1\"\n", "\tpeer \"CN=client.example.org\" (\"client.example.org 127.0.0.1\"), issued by \"CN=test CA\", until 2200-01-01\n",
+			"\twants read, asks below for nothing\n", "\tholds a record to be read\n", "\ttcp 127.0.0.1:", "\t\tstate open"},
+		"tls+udp": {"tls+udp 127.0.0.1:", "\tstate open, in 5 bytes, out 0 bytes\n", "\tDTLS 1.2, TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256\n",
+			"\tserver name \"server.example.org\", protocol \"radius/1.1\"\n", "\tpeer \"CN=client.example.org\" (\"client.example.org 127.0.0.1\"), issued by \"CN=test CA\", until 2200-01-01\n",
+			"\twants read, asks below for ", "\tholds a record to be read\n", "\trecords in 3, out ", ", mtu 1200\n", "\tudp 127.0.0.1:"},
+	} {
+		e := friotest.NewEnv(t, true, 1)
+		c, s := joinedWith(e, stack, "alpn = radius/1.1\n")
+		e.Send(c, []byte("first"))
+		e.Expect(s, []byte("first"))
+		s.Wish(nil, func() {}, nil)
+		e.Send(c, []byte("not read so far"))
+		e.Until("it is held", func() bool { return strings.Contains(s.DebugText(), "holds a record") })
+		text := s.DebugText()
+		rest := text
+		for _, line := range want {
+			_, after, ok := strings.Cut(rest, line)
+			if !ok {
+				t.Errorf("%s: no %q after what stands before it:\n%s", stack, line, text)
+				break
+			}
+			rest = after
+		}
+		e.Expect(s, []byte("not read so far"))
+	}
+}
+
 // joined is a client and the child of it, open.
 func joined(e *friotest.Env, stack string) (c, s *friotest.Probe) {
 	e.Helper()
-	listen, home := sections(e.TB, "require_client_cert = yes\n", "")
+	return joinedWith(e, stack, "")
+}
+
+// joinedWith is joined with more in both sections.
+func joinedWith(e *friotest.Env, stack, more string) (c, s *friotest.Probe) {
+	e.Helper()
+	listen, home := sections(e.TB, "require_client_cert = yes\n"+more, more)
 	text := func(port uint16) string {
 		return stack[len("tls+"):] + " {\nipaddr = " + e.Place.Addr.String() + "\nport = " + itoa(port) + "\n}\n"
 	}
