@@ -190,6 +190,49 @@ func TestCheckLayers(t *testing.T) {
 	}
 }
 
+// TestRefusalsAreSaid: who is refused, and who refuses, say why: cat on standard error, run in its log.
+func TestRefusalsAreSaid(t *testing.T) {
+	dir, other := certificates(t), certificates(t)
+	asks := "require_client_cert = yes\nca_file = " + dir + "/ca.pem\n"
+	for _, c := range []struct {
+		name       string
+		stacks     string
+		listen     string // more in its tls section
+		args       []string
+		cat, serve string
+	}{
+		{"no certificate", "tls+tcp", asks, []string{"-ca", dir + "/ca.pem"}, "handshake: no certificate, says the peer", "no certificate: the peer sent none, and one is required"},
+		{"no certificate", "tls+udp", asks, []string{"-ca", dir + "/ca.pem"}, "handshake: refused, says the peer", "no certificate: the peer sent none, and one is required"},
+		{"unknown CA of the client", "tls+tcp", asks, []string{"-ca", dir + "/ca.pem", "-cert", other + "/server.pem", "-key", other + "/server.key"},
+			"handshake: unknown CA, says the peer", "handshake: unknown CA: certificate "},
+		{"unknown CA of the server", "tls+tcp", "", []string{"-ca", other + "/ca.pem"}, "handshake: unknown CA: certificate ", "handshake: certificate denied, says the peer"},
+		{"unknown CA of the server", "tls+udp", "", []string{"-ca", other + "/ca.pem"}, "handshake: unknown CA: certificate ", "handshake: unknown CA, says the peer"},
+		{"wrong name", "tls+tcp tls+udp", "", []string{"-ca", dir + "/ca.pem", "-hostname", "b.example.org"}, "handshake: name: certificate ", "handshake: certificate denied, says the peer"},
+		{"weak version", "tls+tcp", "tls_min_version = 1.3\n", []string{"-ca", dir + "/ca.pem", "-o", "tls.tls_max_version=1.2"}, "handshake: version, says the peer", "handshake: version: "},
+	} {
+		for stack := range strings.FieldsSeq(c.stacks) {
+			t.Run(stack+" "+c.name, func(t *testing.T) {
+				port := freePort(t)
+				text := layeredConf(stack, dir, port, "")
+				p := runFile(t, strings.Replace(text, "tls {\n", "tls {\n"+c.listen, 1))
+				args := append([]string{"cat", stack, fmt.Sprintf("127.0.0.1:%d", port), "-wait", "5s"}, c.args...)
+				code, out, errs := inProcess("secret\n", args...)
+				if code != 1 || out != "" || !strings.Contains(errs, c.cat) {
+					t.Fatalf("cat: exit code %d, %q, %s\nwant %q", code, out, errs, c.cat)
+				}
+				if !p.err.has("handshake: ") {
+					t.Error("the log says nothing")
+				}
+				p.signal(syscall.SIGTERM)
+				p.exits(0)
+				if log := strings.ReplaceAll(p.err.String(), `\"`, `"`); !strings.Contains(log, "msg=refused") || !strings.Contains(log, c.serve) {
+					t.Errorf("the log lacks %q:\n%s", c.serve, log)
+				}
+			})
+		}
+	}
+}
+
 // TestPlainText: who speaks plain text to a TLS port gets an alert, each time; the log has a line for the first of a second, with the
 // reason, and not one for each.
 func TestPlainText(t *testing.T) {
