@@ -149,26 +149,42 @@ func (b *Builder) HidePassword(k *Keys, value []byte) bool {
 		return false
 	}
 	b.out = append(b.out, uint8(UserPassword), uint8(2+n))
+	b.blocks(k, value, n)
+	return true
+}
+
+// HideKey adds a Microsoft MPPE key: sub-attribute 16 or 17 (RFC 2548, Section 2.4.2), or 12, whose value is both keys of
+// MS-CHAPv1, 24 bytes (Section 2.4.1).
+func (b *Builder) HideKey(k *Keys, t uint8, value []byte) bool {
+	inBlocks := hidingOf(Microsoft, Type(t)) == password
+	n := (1 + len(value) + 15) &^ 15
+	if inBlocks {
+		n = (len(value) + 15) &^ 15
+	} else {
+		n += saltSize
+	}
+	if !b.room(n, MaxVendorValue, 8) {
+		return false
+	}
+	b.out = append(b.out, uint8(VendorSpecific), uint8(8+n))
+	b.out = binary.BigEndian.AppendUint32(b.out, Microsoft)
+	b.out = append(b.out, t, uint8(2+n))
+	if inBlocks {
+		b.blocks(k, value, n)
+	} else {
+		b.salted(k, value, n-saltSize)
+	}
+	return true
+}
+
+// blocks appends value and zeros, n bytes together, and hides them.
+func (b *Builder) blocks(k *Keys, value []byte, n int) {
 	at := len(b.out)
 	b.out = append(b.out, value...)
 	for len(b.out) < at+n {
 		b.out = append(b.out, 0)
 	}
 	k.hide(b.out[at:], b.Authenticator(), nil)
-	return true
-}
-
-// HideKey adds a Microsoft MPPE key: sub-attribute 16 or 17 (RFC 2548, Section 2.4.2).
-func (b *Builder) HideKey(k *Keys, t uint8, value []byte) bool {
-	n := (1 + len(value) + 15) &^ 15
-	if !b.room(saltSize+n, MaxVendorValue, 8) {
-		return false
-	}
-	b.out = append(b.out, uint8(VendorSpecific), uint8(8+saltSize+n))
-	b.out = binary.BigEndian.AppendUint32(b.out, Microsoft)
-	b.out = append(b.out, t, uint8(2+saltSize+n))
-	b.salted(k, value, n)
-	return true
 }
 
 // HideTunnelPassword adds a Tunnel-Password with a tag of 0 to 31 (RFC 2868, Section 3.5).

@@ -150,3 +150,21 @@ func (k *Keys) hide(v, vector, salt []byte) {
 		last, salt, v = block, nil, v[len(block):]
 	}
 }
+
+// IsPassword reports whether the User-Password of request is password. It is password that is hidden for it, so theirs is never in
+// memory in the clear. It allocates nothing.
+func (k *Keys) IsPassword(request Packet, password string) bool {
+	theirs, ok := request.Find(UserPassword)
+	if !ok || len(password) > 128 || len(theirs) != max(16, (len(password)+15)&^15) {
+		return false
+	}
+	last, differ := request.Authenticator(), 0
+	for len(theirs) > 0 {
+		k.pad(last, nil)
+		n := min(16, len(password))
+		subtle.XORBytes(k.sum[:], k.sum[:], k.vector[:copy(k.vector[:], password[:n])])
+		differ |= 1 ^ subtle.ConstantTimeCompare(k.sum[:], theirs[:16])
+		last, theirs, password = theirs[:16], theirs[16:], password[n:]
+	}
+	return differ == 0
+}

@@ -100,3 +100,58 @@ func TestRFCBuild(t *testing.T) {
 		t.Errorf("User-Password %x, want %x", mine, theirs)
 	}
 }
+
+// RFC 2548, Section 2.4.1: the keys of MS-CHAPv1 are hidden as a User-Password is.
+func TestHideKeysOfVersion1(t *testing.T) {
+	k, value := NewKeys([]byte(xyzzy)), []byte("24 bytes of both the keys")[:24]
+	b := NewRequest(nil, AccessRequest, 0, [16]byte{1, 2, 3})
+	b.HidePassword(k, value)
+	b.HideKey(k, 12, value)
+	p, err := b.Seal(k)
+	if err != nil {
+		t.Fatal(err)
+	}
+	password, _ := parse(t, p).Find(UserPassword)
+	keys, _ := parse(t, p).FindVendor(Microsoft, 12)
+	if len(keys) != 32 || string(keys) != string(password) {
+		t.Errorf("%x, and as a password %x", keys, password)
+	}
+}
+
+func TestIsPassword(t *testing.T) {
+	k := NewKeys([]byte(xyzzy))
+	p := parse(t, unhex(t, papRequest))
+	if !k.IsPassword(p, "arctangent") {
+		t.Error("the password of the example is refused")
+	}
+	for _, wrong := range []string{"", "arctangen", "arctangents", "Arctangent", "arctangentarctangent"} {
+		if k.IsPassword(p, wrong) {
+			t.Errorf("%q is taken", wrong)
+		}
+	}
+	if NewKeys([]byte("other")).IsPassword(p, "arctangent") {
+		t.Error("taken with another secret")
+	}
+	if k.IsPassword(parse(t, unhex(t, chapRequest)), "") {
+		t.Error("taken where there is none")
+	}
+	for n := range 130 {
+		password := strings.Repeat("x", n)
+		b := NewRequest(nil, AccessRequest, 0, [16]byte{byte(n)})
+		b.HidePassword(k, []byte(password))
+		out, err := b.Seal(k)
+		if n > 128 {
+			if err == nil {
+				t.Fatal("129 bytes are a password")
+			}
+			continue
+		}
+		p := parse(t, out)
+		if !k.IsPassword(p, password) || k.IsPassword(p, password+"x") || n > 0 && k.IsPassword(p, password[1:]) {
+			t.Errorf("a password of %d bytes is not told from others", n)
+		}
+	}
+	if n := testing.AllocsPerRun(100, func() { k.IsPassword(p, "arctangent") }); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
