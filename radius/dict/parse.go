@@ -27,7 +27,9 @@ type Pair struct {
 //
 // Text stands in quotes, where \n, \r, \t, \\, \" and three octal digits mean what they mean in C, or is one word. Octets are
 // 0x and hex digits, or text. Integers are numbers or names of values. A secret value is never part of an error.
-func Parse(line string) ([]Pair, error) {
+//
+// The names of extra are known as well, before those of the dictionary: what a reader takes that is not for the wire.
+func Parse(line string, extra ...Attr) ([]Pair, error) {
 	var pairs []Pair
 	rest := strings.TrimSpace(line)
 	for rest != "" && rest[0] != '#' {
@@ -41,6 +43,10 @@ func Parse(line string) ([]Pair, error) {
 			return nil, errors.New("not of the form name = value")
 		}
 		name := strings.TrimSpace(rest[:at])
+		if strings.ContainsAny(name, " \t\"'") {
+			// Not repeated: it may be a value.
+			return nil, errors.New("not of the form name = value")
+		}
 		op := rest[at : at+1]
 		if op != "=" {
 			op = rest[at:min(at+2, len(rest))]
@@ -52,7 +58,7 @@ func Parse(line string) ([]Pair, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)
 		}
-		p, err := newPair(name, text, quoted)
+		p, err := newPair(name, text, quoted, extra)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)
 		}
@@ -115,9 +121,14 @@ func word(rest string) (text string, quoted bool, after string, err error) {
 }
 
 // newPair makes a value of a name, with or without a tag, and text.
-func newPair(name, text string, quoted bool) (p Pair, err error) {
+func newPair(name, text string, quoted bool, extra []Attr) (p Pair, err error) {
 	base, tag, tagged := strings.Cut(name, ":")
 	a, ok := Lookup(base)
+	for _, x := range extra {
+		if strings.EqualFold(x.Name, strings.TrimSpace(base)) {
+			a, ok = x, true
+		}
+	}
 	if !ok {
 		return p, errors.New("no such attribute")
 	}
