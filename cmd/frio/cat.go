@@ -2,17 +2,14 @@ package main
 
 import (
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"os"
 	"os/signal"
-	"strings"
 	"syscall"
 	"time"
 
 	"github.com/frio-io/frio"
-	"github.com/frio-io/frio/conf"
 	"github.com/frio-io/frio/event"
 	"github.com/frio-io/frio/sock"
 	"github.com/frio-io/frio/talloc"
@@ -32,31 +29,9 @@ Exit code 1 if the connection fails or a datagram cannot be sent.
 
 // catFlags are the flags of cat.
 type catFlags struct {
-	listen, verbose bool
-	wait, timeout   time.Duration
-	kind            string
-	options         []string
-	tls             []tlsFlag
-}
-
-// tlsFlag is a flag that stands for a key of `tls { }`.
-type tlsFlag struct {
-	key   string
-	value *string
-}
-
-// tlsFlags adds the flags that openssl and curl have a short word for.
-func tlsFlags(fs *flag.FlagSet) (list []tlsFlag) {
-	for _, f := range []struct{ name, key, usage string }{
-		{"ca", "ca_file", "tls: `FILE` of the CAs that the peer's certificate must come from"},
-		{"cert", "certificate_file", "tls: `FILE` of our certificate"},
-		{"key", "private_key_file", "tls: `FILE` of its private key"},
-		{"hostname", "hostname", "tls: the `name` to ask for and to find in the peer's certificate (default: the host of ADDRESS)"},
-		{"alpn", "alpn", "tls: application `protocol` to agree on"},
-	} {
-		list = append(list, tlsFlag{f.key, fs.String(f.name, "", f.usage)})
-	}
-	return list
+	target
+	verbose bool
+	wait    time.Duration
 }
 
 func cat(args []string, std streams) int {
@@ -67,14 +42,7 @@ func cat(args []string, std streams) int {
 	fs.DurationVar(&f.wait, "wait", time.Second, "how long to wait for what may still come")
 	fs.DurationVar(&f.timeout, "timeout", 0, "how long a connect may take (default 10s)")
 	fs.StringVar(&f.kind, "type", "", "stream or datagram, of a unix socket")
-	f.tls = tlsFlags(fs)
-	fs.Func("o", "`section.key=value`, as in a configuration; may be repeated: -o tcp.src_ipaddr=127.0.0.2", func(s string) error {
-		if _, _, ok := strings.Cut(s, "="); !ok {
-			return errors.New("it has no =")
-		}
-		f.options = append(f.options, s)
-		return nil
-	})
+	f.flags(fs)
 	rest, code, ok := parse(fs, args, std)
 	switch {
 	case !ok:
@@ -97,12 +65,9 @@ func cat(args []string, std streams) int {
 	root := talloc.Root("cat")
 	defer root.Free()
 	c := &conversation{catFlags: f, std: std}
-	one, mistakes := c.parse(root, text)
+	one, mistakes := f.parse(root, text)
 	if mistakes != nil {
-		for _, e := range mistakes {
-			e.Pos = conf.Pos{} // of the text made here: it would tell nobody anything
-			fmt.Fprintf(std.err, "frio cat: %s\n", strings.TrimPrefix(e.Error(), e.Pos.String()+": "))
-		}
+		tell(std.err, "cat", mistakes)
 		return exitUsage
 	}
 	loop, err := event.New(root, sock.System, event.Config{Name: "cat", OnError: c.fail})
@@ -113,27 +78,6 @@ func cat(args []string, std streams) int {
 	defer loop.Close()
 	c.loop, c.ctx = loop, root
 	return c.run(one, signals)
-}
-
-// parse makes the IO that text describes.
-func (c *conversation) parse(ctx *talloc.Context, text string) (frio.IO, conf.Errors) {
-	root, err := conf.ParseString("command line", text, conf.Options{})
-	var one frio.IO
-	if err == nil {
-		if c.listen {
-			one, err = frio.ParseServer(ctx, root.TakeSections("listen")[0])
-		} else {
-			one, err = frio.ParseClient(ctx, root.TakeSections("home_server")[0])
-		}
-	}
-	var found conf.Errors
-	if err != nil && !errors.As(err, &found) {
-		found = conf.Errors{root.Errorf("%v", err)}
-	}
-	if len(found) == 0 {
-		found = root.Unknown()
-	}
-	return one, found
 }
 
 // conversation is one run of cat: input, an IO, output. It belongs to the loop's thread; two goroutines read the input

@@ -282,7 +282,7 @@ func TestCatBlockedOutput(t *testing.T) {
 // Text of every kind arrives in the section as it was given.
 func TestSectionQuotes(t *testing.T) {
 	for _, value := range []string{`a b`, `"`, `\`, `${x}`, `$ENV{HOME}`, `a#b`, `{`, `it's`, "tab\t"} {
-		f := &catFlags{options: []string{"unix.interface=" + value}}
+		f := &target{options: []string{"unix.interface=" + value}}
 		text, err := f.section("unix", "/x")
 		if err != nil {
 			t.Fatal(err)
