@@ -20,9 +20,13 @@ const (
 	ms2Success  = 26
 )
 
-// Add adds a CHAP-Password whose challenge is the authenticator of the request (RFC 2865, Section 5.3).
-func Add(b *radius.Builder, id uint8, password []byte) bool {
-	v := value(id, password, b.Authenticator())
+// Add adds a CHAP-Password (RFC 2865, Section 5.3). challenge is the value of the CHAP-Challenge; nil: there is none, and the
+// authenticator of the request stands in its place.
+func Add(b *radius.Builder, id uint8, password, challenge []byte) bool {
+	if challenge == nil {
+		challenge = b.Authenticator()
+	}
+	v := value(id, password, challenge)
 	return b.Add(radius.CHAPPassword, v[:])
 }
 

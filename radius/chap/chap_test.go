@@ -41,7 +41,7 @@ func TestCHAP(t *testing.T) {
 		t.Errorf("the example of the RFC")
 	}
 	b := radius.NewRequest(nil, radius.AccessRequest, 1, [16]byte(p.Authenticator()))
-	Add(&b, 22, []byte("arctangent"))
+	Add(&b, 22, []byte("arctangent"), nil)
 	q := seal(t, &b, radius.NewKeys(nil))
 	mine, _ := q.Find(radius.CHAPPassword)
 	theirs, _ := p.Find(radius.CHAPPassword)
@@ -56,6 +56,12 @@ func TestCHAP(t *testing.T) {
 	}
 	if r, _ := radius.Parse(out); !Check(r, []byte("arctangent")) || Check(r, nil) {
 		t.Errorf("behind a relay")
+	}
+	b = radius.NewRequest(nil, radius.AccessRequest, 1, [16]byte{})
+	b.AddString(radius.CHAPChallenge, "a challenge")
+	Add(&b, 22, []byte("arctangent"), []byte("a challenge"))
+	if !Check(seal(t, &b, k), []byte("arctangent")) {
+		t.Errorf("with a challenge of its own")
 	}
 	b = radius.NewRequest(nil, radius.AccessRequest, 1, [16]byte{})
 	b.Add(radius.CHAPPassword, make([]byte, 16))
