@@ -24,11 +24,13 @@ const usage = `usage: frio COMMAND [FLAGS] [ARGUMENTS]
   frio run [-X] [FILE]            run FILE; without one, echo on udp and tcp port 7007 of loopback
   frio check FILE                 read FILE, print what it comes to, open nothing
   frio cat [FLAGS] STACK ADDRESS  standard input and output over a stack: frio cat tcp 127.0.0.1:7007
+  frio radclient [FLAGS] STACK ADDRESS SECRET
+                                  send RADIUS requests, read as lines of attributes, over a stack
   frio version                    print the version
   frio help                       print this
 
 Flags may stand before or after the arguments; frio COMMAND -h lists those of a command.
-Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.
+Exit codes: 0 done, 1 failed, 2 wrong usage or configuration; of radclient also 3, not answered.
 `
 
 // streams are the program's standard input and outputs.
@@ -54,6 +56,8 @@ func command(args []string, std streams) int {
 		return check(rest, std)
 	case "cat":
 		return cat(rest, std)
+	case "radclient":
+		return radclient(rest, std)
 	case "version", "-version", "--version":
 		fmt.Fprintln(std.out, "frio", version())
 		return exitDone
