@@ -273,12 +273,18 @@ func (l *link) release(f *flight) {
 
 // fail ends the connection, and what waits on it. No packet of it is sent on another: it may have been answered there.
 func (l *link) fail(err error) {
+	if l.up {
+		err = fmt.Errorf("%s: %w", l.conn.Describe(), err)
+	}
 	l.s.tell("%v", err)
+	if l.count > 0 && !l.s.quiet {
+		l.s.tell("requests lost with the connection: %d", l.count)
+	}
 	heard := l.heard
 	l.close()
 	for _, f := range l.flights {
 		if f != nil {
-			l.s.lose(f, "the connection was lost")
+			l.s.lose(f)
 		}
 	}
 	if !heard {

@@ -21,6 +21,15 @@ func (s *sender) say(format string, args ...any) {
 	}
 }
 
+// print writes the text on standard output.
+func (s *sender) print() {
+	if _, err := s.std.out.Write(s.text); err != nil && s.broken == nil {
+		s.broken = err
+		s.tell("standard output: %v", err)
+		s.stop()
+	}
+}
+
 // between names both ends.
 func between(one frio.IO, from, to string) string {
 	if a, ok := one.(frio.Addresser); ok && a.RemoteAddr().IsValid() {
@@ -63,7 +72,7 @@ func (s *sender) printReply(f *flight, p radius.Packet) {
 	took := s.loop.Now().Sub(f.begun).Round(time.Microsecond)
 	s.text = fmt.Appendf(s.text[:0], "Received %v Id %d %s length %d after %v%s\n", p.Code(), p.ID(), between(f.link.conn, "to", "from"), len(p), took, s.which(f.request))
 	s.text = dict.AppendText(s.text, p)
-	s.std.out.Write(s.text)
+	s.print()
 }
 
 // printLost prints that a request had no answer, and what may be the reason.
@@ -91,5 +100,6 @@ func (s *sender) printSummary() {
 	if took > 0 {
 		s.text = fmt.Appendf(s.text, ", %.1f answers a second", float64(answers)/took.Seconds())
 	}
-	s.std.out.Write(append(s.text, '\n'))
+	s.text = append(s.text, '\n')
+	s.print()
 }

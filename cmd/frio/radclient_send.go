@@ -37,8 +37,9 @@ type sender struct {
 	first    time.Time   // when the first began, moved on where -n cannot be kept
 	began    time.Time
 	counts   counts
-	unsigned bool // it was said that there is no Message-Authenticator
-	text     []byte
+	unsigned bool   // it was said that there is no Message-Authenticator
+	text     []byte // being printed
+	broken   error  // of standard output
 }
 
 // counts are what the summary says.
@@ -155,14 +156,17 @@ func (f *flight) Expire(time.Time) {
 	case f.queued && l.written > 0 && l.queue[0] == f:
 		l.fail(errStalled) // half a packet is written: what follows would be taken for the rest of it
 	case f.queued:
-		s.lose(f, errStalled.Error())
+		s.printLost(f, errStalled.Error())
+		s.lose(f)
 	case l.isDatagram() && f.tries < s.tries:
 		s.counts.again++
 		l.send(f)
 	case l.heard || f.bad != nil:
-		s.lose(f, f.unanswered())
+		s.printLost(f, f.unanswered())
+		s.lose(f)
 	default:
-		s.lose(f, f.unanswered()+"; is the secret right, and are we a client there?")
+		s.printLost(f, f.unanswered()+"; is the secret right, and are we a client there?")
+		s.lose(f)
 	}
 }
 
@@ -184,9 +188,8 @@ func (s *sender) end(f *flight) {
 }
 
 // lose ends a request that had no answer.
-func (s *sender) lose(f *flight, why string) {
+func (s *sender) lose(f *flight) {
 	s.counts.lost++
-	s.printLost(f, why)
 	s.end(f)
 }
 
@@ -262,6 +265,8 @@ func (s *sender) finish() {
 
 func (s *sender) exitCode() int {
 	switch c := s.counts; {
+	case s.broken != nil:
+		return exitFailed
 	case c.lost > 0 || s.started < s.total:
 		return exitUnanswered
 	case c.rejected+c.challenged > 0:

@@ -284,6 +284,20 @@ func TestRadclientQuiet(t *testing.T) {
 	}
 }
 
+// An output that cannot be written ends it.
+func TestRadclientFullOutput(t *testing.T) {
+	h, address := startHome(t, "udp", "", nil)
+	var errs strings.Builder
+	code := command([]string{"radclient", "udp", address, testSecret, "-c", "100"}, streams{strings.NewReader(bob), full{}, &errs})
+	if code != 1 || strings.Count(errs.String(), "no space left") != 1 || h.count() > 2 {
+		t.Errorf("exit code %d after %d requests, %s", code, h.count(), &errs)
+	}
+}
+
+type full struct{}
+
+func (full) Write([]byte) (int, error) { return 0, syscall.ENOSPC }
+
 // More than 256 at once need more than one socket.
 func TestRadclientParallel(t *testing.T) {
 	dir := certificates(t)
