@@ -36,12 +36,13 @@ var arrows = []struct {
 	{"radius", ""},
 	{"radius/dict", "radius"},
 	{"radius/chap", "radius"},
+	{"radius/home", "radius radius/chap radius/dict"},
 	{"transport", "talloc event . queue thread"},
 	{"radius/gateway", "talloc conf event . tls transport radius radius/dict"},
 	{"all", "udp tcp unix haproxy tls"},
 	{"friotest", "talloc conf event . sock sim"},
 	{"server", "talloc conf event . sock thread transport radius radius/gateway"},
-	{"cmd/frio", "talloc conf event . sock all server"},
+	{"cmd/frio", "talloc conf event . sock radius radius/dict radius/chap radius/home all server"},
 	// The measure shares nothing with what it measures.
 	{"bench", ""},
 }
@@ -54,7 +55,7 @@ var foreign = map[string][]string{
 	// The dictionaries of the RFCs, and a parser of more.
 	"radius/dict": {"layeh.com/radius/debug", "layeh.com/radius/dictionary"},
 	// The hashes of MS-CHAP.
-	"radius/chap": {"layeh.com/radius/rfc2759"},
+	"radius/chap": {"layeh.com/radius/rfc2759", "layeh.com/radius/rfc3079"},
 	// The standard library has it too, but does not export it.
 	"tls/dtls": {"golang.org/x/crypto/chacha20poly1305"},
 	// Its DTLS must not be ours.

@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// certificates makes those of makeCertificates in a directory.
-func certificates(t *testing.T) (dir string) {
+// madeCertificates makes those of makeCertificates in a directory.
+func madeCertificates(t *testing.T) (dir string) {
 	t.Helper()
 	dir = t.TempDir()
 	files, err := makeCertificates(time.Now())
@@ -26,7 +26,7 @@ func certificates(t *testing.T) (dir string) {
 }
 
 func TestCertificates(t *testing.T) {
-	dir, now := certificates(t), time.Now()
+	dir, now := madeCertificates(t), time.Now()
 	pool := x509.NewCertPool()
 	ca, err := os.ReadFile(filepath.Join(dir, "ca.pem"))
 	if err != nil || !pool.AppendCertsFromPEM(ca) {

@@ -22,8 +22,8 @@ type radiusReply struct {
 	attributes []string
 }
 
-// radclient sends one request. kind is "auth", "acct" or "status". raddb is a directory with a dictionary. Thread: any.
-func radclient(raddb string, d radiusDoor, kind, attributes string) (r radiusReply, err error) {
+// debianRadclient sends one request. kind is "auth", "acct" or "status". raddb is a directory with a dictionary. Thread: any.
+func debianRadclient(raddb string, d radiusDoor, kind, attributes string) (r radiusReply, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	port := d.auth

@@ -156,7 +156,7 @@ func TestInteropRadius(t *testing.T) {
 func (l *radiusLab) signed(t *testing.T, w radiusWay) {
 	t.Helper()
 	for _, password := range []string{userPassword, "wrong"} {
-		r, err := radclient(l.home.raddb, w.door, "auth", fmt.Sprintf("User-Name = \"bob@%s\"\nUser-Password = %q", w.realm, password))
+		r, err := debianRadclient(l.home.raddb, w.door, "auth", fmt.Sprintf("User-Name = \"bob@%s\"\nUser-Password = %q", w.realm, password))
 		if err != nil || len(r.attributes) == 0 || !strings.HasPrefix(r.attributes[0], "Message-Authenticator = 0x") {
 			t.Errorf("got %q, %v: no Message-Authenticator in front", r, err)
 		}

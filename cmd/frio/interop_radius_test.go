@@ -86,7 +86,7 @@ func (l *radiusLab) exchange(w radiusWay, i int) error {
 
 // radclient sends an Access-Request with attributes. The reply comes without what differs from one to the next.
 func (l *radiusLab) radclient(w radiusWay, attributes string) (radiusReply, error) {
-	r, err := radclient(l.home.raddb, w.door, "auth", fmt.Sprintf("User-Name = \"bob@%s\"\n"+attributes, w.realm, userPassword))
+	r, err := debianRadclient(l.home.raddb, w.door, "auth", fmt.Sprintf("User-Name = \"bob@%s\"\n"+attributes, w.realm, userPassword))
 	return r.without("Message-Authenticator").withoutChance(), err
 }
 
@@ -102,7 +102,7 @@ func (l *radiusLab) speak(t *testing.T, w radiusWay) {
 	t.Run("accounting", func(t *testing.T) {
 		for _, status := range []string{"Start", "Stop"} {
 			session := fmt.Sprintf("%s over %s, %s", w.realm, w.door.proto, status)
-			r, err := radclient(l.home.raddb, w.door, "acct",
+			r, err := debianRadclient(l.home.raddb, w.door, "acct",
 				fmt.Sprintf("User-Name = \"bob@%s\"\nAcct-Session-Id = %q\nAcct-Status-Type = %s", w.realm, session, status))
 			if err != nil || r.code != "Accounting-Response" || len(r.without("Message-Authenticator").attributes) != 0 {
 				t.Errorf("got %q, %v", r, err)
@@ -113,7 +113,7 @@ func (l *radiusLab) speak(t *testing.T, w radiusWay) {
 		}
 	})
 	t.Run("Status-Server", func(t *testing.T) {
-		if r, err := radclient(l.home.raddb, w.door, "status", "Message-Authenticator = 0x00"); err != nil || r.code != "Access-Accept" {
+		if r, err := debianRadclient(l.home.raddb, w.door, "status", "Message-Authenticator = 0x00"); err != nil || r.code != "Access-Accept" {
 			t.Errorf("got %q, %v", r, err)
 		}
 	})

@@ -1,15 +1,66 @@
 package main
 
 import (
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
 	"fmt"
+	"io"
+	"math/big"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
+
+// certificates makes a CA and a certificate for 127.0.0.1 in a directory: ca.pem, server.pem, server.key; and as many more.
+func certificates(t *testing.T, more ...string) (dir string) {
+	t.Helper()
+	dir = t.TempDir()
+	write := func(name, kind string, der []byte) {
+		if err := os.WriteFile(filepath.Join(dir, name), pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	make := func(name string, parent *x509.Certificate, parentKey *ecdsa.PrivateKey) (*x509.Certificate, *ecdsa.PrivateKey) {
+		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := &x509.Certificate{SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: name},
+			NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), BasicConstraintsValid: true}
+		if parent == nil {
+			parent, parentKey = c, key
+			c.IsCA, c.KeyUsage = true, x509.KeyUsageCertSign
+		} else {
+			c.IPAddresses = []net.IP{net.IPv4(127, 0, 0, 1)}
+		}
+		der, err := x509.CreateCertificate(rand.Reader, c, parent, key.Public(), parentKey)
+		if err != nil {
+			t.Fatal(err)
+		}
+		write(name+".pem", "CERTIFICATE", der)
+		private, err := x509.MarshalPKCS8PrivateKey(key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		write(name+".key", "PRIVATE KEY", private)
+		return c, key
+	}
+	ca, key := make("ca", nil, nil)
+	for _, name := range append([]string{"server"}, more...) {
+		make(name, ca, key)
+	}
+	return dir
+}
 
 func layeredConf(stack, dir string, port int, more string) string {
 	base := stack[strings.LastIndexByte(stack, '+')+1:]
@@ -48,6 +99,177 @@ func TestRunLayers(t *testing.T) {
 				t.Errorf("cat with another name: exit code %d, %q, %s", code, out, errs)
 			}
 		})
+	}
+}
+
+// TestRunStacks: run and cat take every stack, cat as either side.
+func TestRunStacks(t *testing.T) {
+	dir := certificates(t)
+	for _, stack := range []string{"tls+tcp", "tls+unix", "tls+udp", "haproxy+tcp", "haproxy+unix", "tls+haproxy+tcp", "tls+haproxy+unix"} {
+		t.Run(stack, func(t *testing.T) {
+			file := filepath.Join(shortDir(t), "s.sock")
+			address, place := file, "filename = "+file+"\n"
+			if !strings.HasSuffix(stack, "unix") {
+				port := freePort(t)
+				address, place = fmt.Sprintf("127.0.0.1:%d", port), fmt.Sprintf("ipaddr = 127.0.0.1\nport = %d\n", port)
+			}
+			base := stack[strings.LastIndexByte(stack, '+')+1:]
+			text := "server s {\nnamespace = echo\nlisten a {\nprotocol = " + stack + "\n" + base + " {\n" + place + "}\n"
+			args := []string{"cat", stack, address, "-wait", "200ms"}
+			if strings.Contains(stack, "tls") {
+				text += "tls {\ncertificate_file = " + dir + "/server.pem\nprivate_key_file = " + dir + "/server.key\n}\n"
+				args = append(args, "-ca", dir+"/ca.pem", "-hostname", "127.0.0.1")
+			}
+			if strings.Contains(stack, "haproxy") {
+				trusted := "allow = 127.0.0.1\n"
+				if base == "unix" {
+					trusted = ""
+				}
+				text += "haproxy {\ntrusted {\n" + trusted + "}\n}\n"
+			}
+			runFile(t, text+"}\n}\n")
+			code, out, errs := inProcess("through "+stack+"\n", args...)
+			if code != 0 || out != "through "+stack+"\n" {
+				t.Errorf("cat: exit code %d, %q, %s", code, out, errs)
+			}
+		})
+	}
+}
+
+// TestCheckLayers: check shows the stack at a glance, each layer indented under the one above it.
+func TestCheckLayers(t *testing.T) {
+	dir := certificates(t)
+	proxied := "haproxy {\ntrusted {\nallow = 127.0.0.1\n}\n}\n"
+	for _, c := range []struct {
+		stack, more string
+		want        []string // lines, in this order, with their indentation
+	}{
+		{"tls+haproxy+tcp", proxied, []string{
+			"\t\ttls+haproxy+tcp 127.0.0.1:2083",
+			"\t\t\tstate closed",
+			"\t\t\tversions TLS 1.2 to 1.3, cipher_list DEFAULT, curves default",
+			"\t\t\tcertificate " + dir + "/server.pem: \"CN=server\" serial ",
+			"\t\t\tclient certificate not asked",
+			"\t\t\tresumption for 24h0m0s, ticket keys <hidden>",
+			"\t\t\thandshake_timeout 10s, max_handshakes 1024",
+			"\t\t\thaproxy+tcp 127.0.0.1:2083",
+			"\t\t\t\tstate closed, trusted 127.0.0.1/32",
+			"\t\t\t\ttcp 127.0.0.1:2083",
+			"\t\t\t\t\tstate closed, max_connections 1024",
+		}},
+		{"tls+udp", "", []string{
+			"\t\ttls+udp 127.0.0.1:2083",
+			"\t\t\tstate closed",
+			"\t\t\tversions DTLS 1.2, cipher_list DEFAULT, curves default",
+			"\t\t\tcertificate " + dir + "/server.pem: \"CN=server\" serial ",
+			"\t\t\tgate: replied 0, accepted 0",
+			"\t\t\tudp 127.0.0.1:2083",
+			"\t\t\t\treuse_port no, children demux with a gate",
+		}},
+	} {
+		file := filepath.Join(t.TempDir(), "frio.conf")
+		if err := os.WriteFile(file, []byte(layeredConf(c.stack, dir, 2083, c.more)), 0600); err != nil {
+			t.Fatal(err)
+		}
+		code, out, errs := inProcess("", "check", file)
+		if code != 0 || errs != "" {
+			t.Fatalf("%s: exit code %d, %s", c.stack, code, errs)
+		}
+		lines := strings.Split(out, "\n")
+		for _, want := range c.want {
+			at := 0
+			for at < len(lines) && !strings.HasPrefix(lines[at], want) {
+				at++
+			}
+			if at == len(lines) {
+				t.Errorf("%s: no line %q after those before it:\n%s", c.stack, want, out)
+				break
+			}
+			lines = lines[at+1:]
+		}
+	}
+}
+
+// TestRefusalsAreSaid: who is refused, and who refuses, say why: cat on standard error, run in its log.
+func TestRefusalsAreSaid(t *testing.T) {
+	dir, other := certificates(t), certificates(t)
+	asks := "require_client_cert = yes\nca_file = " + dir + "/ca.pem\n"
+	for _, c := range []struct {
+		name       string
+		stacks     string
+		listen     string // more in its tls section
+		args       []string
+		cat, serve string
+	}{
+		{"no certificate", "tls+tcp", asks, []string{"-ca", dir + "/ca.pem"}, "handshake: no certificate, says the peer", "no certificate: the peer sent none, and one is required"},
+		{"no certificate", "tls+udp", asks, []string{"-ca", dir + "/ca.pem"}, "handshake: refused, says the peer", "no certificate: the peer sent none, and one is required"},
+		{"unknown CA of the client", "tls+tcp", asks, []string{"-ca", dir + "/ca.pem", "-cert", other + "/server.pem", "-key", other + "/server.key"},
+			"handshake: unknown CA, says the peer", "handshake: unknown CA: certificate "},
+		{"unknown CA of the server", "tls+tcp", "", []string{"-ca", other + "/ca.pem"}, "handshake: unknown CA: certificate ", "handshake: certificate denied, says the peer"},
+		{"unknown CA of the server", "tls+udp", "", []string{"-ca", other + "/ca.pem"}, "handshake: unknown CA: certificate ", "handshake: unknown CA, says the peer"},
+		{"wrong name", "tls+tcp tls+udp", "", []string{"-ca", dir + "/ca.pem", "-hostname", "b.example.org"}, "handshake: name: certificate ", "handshake: certificate denied, says the peer"},
+		{"weak version", "tls+tcp", "tls_min_version = 1.3\n", []string{"-ca", dir + "/ca.pem", "-o", "tls.tls_max_version=1.2"}, "handshake: version, says the peer", "handshake: version: "},
+	} {
+		for stack := range strings.FieldsSeq(c.stacks) {
+			t.Run(stack+" "+c.name, func(t *testing.T) {
+				port := freePort(t)
+				text := layeredConf(stack, dir, port, "")
+				p := runFile(t, strings.Replace(text, "tls {\n", "tls {\n"+c.listen, 1))
+				args := append([]string{"cat", stack, fmt.Sprintf("127.0.0.1:%d", port), "-wait", "5s"}, c.args...)
+				code, out, errs := inProcess("secret\n", args...)
+				if code != 1 || out != "" || !strings.Contains(errs, c.cat) {
+					t.Fatalf("cat: exit code %d, %q, %s\nwant %q", code, out, errs, c.cat)
+				}
+				if !p.err.has("handshake: ") {
+					t.Error("the log says nothing")
+				}
+				p.signal(syscall.SIGTERM)
+				p.exits(0)
+				if log := strings.ReplaceAll(p.err.String(), `\"`, `"`); !strings.Contains(log, "msg=refused") || !strings.Contains(log, c.serve) {
+					t.Errorf("the log lacks %q:\n%s", c.serve, log)
+				}
+			})
+		}
+	}
+}
+
+// TestPlainText: who speaks plain text to a TLS port gets an alert, each time; the log has a line for the first of a second, with the
+// reason, and not one for each.
+func TestPlainText(t *testing.T) {
+	dir := certificates(t)
+	port := freePort(t)
+	p := runFile(t, layeredConf("tls+tcp", dir, port, ""))
+	const many = 20
+	began := time.Now()
+	for range many {
+		c, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.SetDeadline(time.Now().Add(patience))
+		if _, err := c.Write([]byte("GET / HTTP/1.1\r\n\r\n")); err != nil {
+			t.Fatal(err)
+		}
+		got, err := io.ReadAll(c)
+		if alert := []byte{21, 3, 1, 0, 2, 2, 10}; !bytes.Equal(got, alert) {
+			t.Fatalf("got % x, %v, want the alert unexpected_message % x", got, err, alert)
+		}
+		c.Close()
+	}
+	seconds := int(time.Since(began)/time.Second) + 1
+	p.signal(syscall.SIGTERM)
+	p.exits(0)
+	log, lines := p.err.String(), 0
+	for line := range strings.Lines(log) {
+		if strings.Contains(line, "msg=refused") {
+			lines++
+			if !strings.Contains(line, "plain text") || !strings.Contains(line, "127.0.0.1:") {
+				t.Errorf("no reason or no peer in %s", line)
+			}
+		}
+	}
+	if lines == 0 || lines > seconds {
+		t.Errorf("%d lines about %d peers in %d seconds, want one a second at most:\n%s", lines, many, seconds, log)
 	}
 }
 

@@ -29,7 +29,7 @@ var radclientStacks = []string{"udp", "tcp", "tls+tcp", "tls+udp"}
 
 // Every kind of request has its answer over every stack.
 func TestRadclient(t *testing.T) {
-	dir := certificates(t)
+	dir := madeCertificates(t)
 	for _, stack := range radclientStacks {
 		h, address := startHome(t, stack, dir, nil)
 		for _, c := range []struct {
@@ -219,7 +219,7 @@ func TestDefaultPorts(t *testing.T) {
 
 // Nobody there, and nobody who answers: exit code 3 and a line that says so.
 func TestRadclientUnanswered(t *testing.T) {
-	dir, other := certificates(t), certificates(t)
+	dir, other := madeCertificates(t), madeCertificates(t)
 	closed := fmt.Sprintf("127.0.0.1:%d", freePort(t))
 	for _, stack := range radclientStacks {
 		_, address := startHome(t, stack, dir, func(h *homeServer) { h.keys = radius.NewKeys([]byte("other")) })
@@ -248,7 +248,7 @@ func TestRadclientUnanswered(t *testing.T) {
 
 // Neither a trace nor an error shows a secret; the trace shows what was sent.
 func TestRadclientTrace(t *testing.T) {
-	dir := certificates(t)
+	dir := madeCertificates(t)
 	in := "User-Name = bob\nUser-Password = marked-password\nState = \"marked-state\"\nCisco-AVPair = \"psk=marked-psk\"\n\n" +
 		"User-Name = bob\nMS-CHAP2-Password = marked-password\n\nUser-Name = bob\nCHAP-Password = marked-password\n\nUser-Name = bob\nMS-CHAP-Password = marked-password\n"
 	for _, stack := range radclientStacks {
@@ -300,7 +300,7 @@ func (full) Write([]byte) (int, error) { return 0, syscall.ENOSPC }
 
 // More than 256 at once need more than one socket.
 func TestRadclientParallel(t *testing.T) {
-	dir := certificates(t)
+	dir := madeCertificates(t)
 	for _, stack := range radclientStacks {
 		h, address := startHome(t, stack, dir, func(h *homeServer) { h.hold = 300 })
 		code, out, errs := client(bob, stack, dir, address, "-q", "-s", "-c", "900", "-p", "300", "-r", "100", "-t", "0.3")
