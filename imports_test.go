@@ -41,7 +41,7 @@ var arrows = []struct {
 	{"radius/gateway", "talloc conf event . tls transport radius radius/dict"},
 	{"all", "udp tcp unix haproxy tls"},
 	{"friotest", "talloc conf event . sock sim"},
-	{"server", "talloc conf event . sock thread transport radius radius/gateway"},
+	{"server", "talloc conf event . sock thread transport radius radius/gateway radius/home"},
 	{"cmd/frio", "talloc conf event . sock radius radius/dict radius/chap radius/home all server"},
 	// The measure shares nothing with what it measures.
 	{"bench", ""},

@@ -26,6 +26,7 @@ type listen struct {
 	counts  Counts
 	log     *slog.Logger
 	radius  *radiusListen // of namespace radius
+	home    *homeListen   // of namespace home
 
 	accepting, refusing, connecting, closing, reading warner
 }
@@ -36,6 +37,9 @@ var _ transport.Service = (*listen)(nil)
 func (l *listen) served() transport.Service {
 	if l.radius != nil {
 		return l.radius.listen
+	}
+	if l.home != nil {
+		return l.home
 	}
 	return l
 }

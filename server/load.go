@@ -25,10 +25,11 @@ const (
 	echo
 	relay
 	radiusSpace
+	homeSpace
 	spaceCount
 )
 
-var spaceNames = [spaceCount]string{"discard", "echo", "relay", "radius"}
+var spaceNames = [spaceCount]string{"discard", "echo", "relay", "radius", "home"}
 
 func (s space) String() string { return spaceNames[s] }
 
@@ -156,7 +157,7 @@ func (l *loader) service(cs *conf.Section) {
 
 // serviceConfig is what a server says beside its listens.
 type serviceConfig struct {
-	Namespace string     `conf:"namespace,required,enum=discard|echo|relay|radius"`
+	Namespace string     `conf:"namespace,required,enum=discard|echo|relay|radius|home"`
 	Target    *conf.Pair `conf:"target"`
 	Clients   *conf.Pair `conf:"clients"` // of namespace radius: the name of a `clients NAME { }`
 }
@@ -178,6 +179,9 @@ func (l *loader) namespace(cs *conf.Section, v *service) {
 		v.radius, errs = gateway.ParseServerConfig(cs)
 		v.clients = cfg.Clients
 		l.errs = append(l.errs, errs...)
+	}
+	if v.space == homeSpace {
+		v.home = l.home(cs)
 	}
 	if v.space != relay {
 		l.ineffective(cfg.Target, v.space)
@@ -219,6 +223,9 @@ func (l *loader) listen(cs *conf.Section, v *service) {
 	if v.radius != nil {
 		safely(cs)
 		defer l.radius(cs, one, v.radius, v.clients)
+	}
+	if v.home != nil {
+		one.home = &homeListen{listen: one, cfg: v.home}
 	}
 	ctx, err := v.server.ctx.New("listen " + cs.Name2)
 	if err == nil {

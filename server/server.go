@@ -116,6 +116,7 @@ type service struct {
 	space   space
 	target  *target               // of a relay
 	radius  *gateway.ServerConfig // of namespace radius
+	home    *homeConfig           // of namespace home
 	clients *conf.Pair            // the same: the name of its clients; nil: the global ones
 	listens []*listen
 }

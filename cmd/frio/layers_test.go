@@ -168,7 +168,7 @@ func TestCheckLayers(t *testing.T) {
 		}},
 	} {
 		file := filepath.Join(t.TempDir(), "frio.conf")
-		if err := os.WriteFile(file, []byte(layeredConf(c.stack, dir, 2083, c.more)), 0600); err != nil {
+		if err := os.WriteFile(file, []byte("thread {\nnetwork = 1\n}\n"+layeredConf(c.stack, dir, 2083, c.more)), 0600); err != nil {
 			t.Fatal(err)
 		}
 		code, out, errs := inProcess("", "check", file)

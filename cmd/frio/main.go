@@ -21,7 +21,7 @@ const (
 
 const usage = `usage: frio COMMAND [FLAGS] [ARGUMENTS]
 
-  frio run [-X] [FILE]            run FILE; without one, echo on udp and tcp port 7007 of loopback
+  frio run [-X] [FILE]            run FILE; without one, a RADIUS gateway on loopback to try
   frio check FILE                 read FILE, print what it comes to, open nothing
   frio cat [FLAGS] STACK ADDRESS  standard input and output over a stack: frio cat tcp 127.0.0.1:7007
   frio radclient [FLAGS] STACK ADDRESS SECRET

@@ -118,6 +118,14 @@ func (x *text) has(what string) bool {
 	return strings.Contains(x.buf.String(), what)
 }
 
+// until waits for what, and returns the output so far.
+func (x *text) until(what string) string {
+	x.has(what)
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.buf.String()
+}
+
 // start starts the program. It is killed when the test's patience or the test ends.
 func start(t *testing.T, args ...string) *process { return startWith(t, nil, args...) }
 

@@ -7,51 +7,29 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/frio-io/frio/server"
 	"github.com/frio-io/frio/talloc"
 )
 
-const runUsage = `usage: frio run [-X] [FILE]
+const runUsage = `usage: frio run [-X] [-certs DIR] [FILE]
 
 Runs the servers of FILE until SIGTERM or SIGINT, which let sessions end in order for a few seconds; a second one ends
 at once. SIGHUP reads FILE again without losing a connection. When every listener is open it prints "ready" on standard output, and tells systemd. The log is on standard error.
-Without FILE it echoes on udp and tcp port 7007 of loopback.
-`
-
-// builtin is what runs without a file.
-const builtin = `server echo {
-	namespace = echo
-	listen tcp {
-		protocol = tcp
-		tcp {
-			ipaddr = 127.0.0.1
-			port = 7007
-		}
-	}
-	listen udp {
-		protocol = udp
-		udp {
-			ipaddr = 127.0.0.1
-			port = 7007
-		}
-	}
-}
-`
-
-const builtinHint = `frio echoes on tcp and udp port 7007 of loopback. Try, in another terminal:
-
-	echo hello | frio cat tcp 127.0.0.1:7007
-	echo hello | frio cat udp 127.0.0.1:7007
-
+Without FILE it relays RADIUS on all stacks of loopback to a small home server of its own, and prints how to try it.
 `
 
 func run(args []string, std streams) int {
 	fs := flags("run", runUsage, std)
 	debug := fs.Bool("X", false, "print the configuration and a line for each event on standard error")
+	certs := fs.String("certs", "", "without FILE: keep the certificates in `DIR` (default: a directory that goes when it ends)")
 	rest, code, ok := parse(fs, args, std)
 	if !ok {
 		return code
+	}
+	if len(rest) > 0 && *certs != "" {
+		return misuse(fs, std, "-certs has no effect with a FILE")
 	}
 	if len(rest) > 1 {
 		return misuse(fs, std, "it takes one FILE, not %d", len(rest))
@@ -61,7 +39,7 @@ func run(args []string, std streams) int {
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
 	defer signal.Stop(signals)
 
-	d := &daemon{std: std, log: logger(std.err, *debug), debug: *debug, signals: signals}
+	d := &daemon{std: std, log: logger(std.err, *debug), debug: *debug, signals: signals, certs: *certs}
 	root := talloc.Root("main")
 	defer root.Free()
 	return d.run(root, rest)
@@ -88,9 +66,14 @@ type daemon struct {
 	log     *slog.Logger
 	debug   bool
 	signals chan os.Signal
+	certs   string // where the certificates of the built-in configuration go; "": into a directory of their own
+	hint    string // what the built-in configuration says of itself
+	remove  func() // takes that directory away
 }
 
 func (d *daemon) run(root *talloc.Context, file []string) int {
+	d.remove = func() {}
+	defer func() { d.remove() }()
 	s, err := d.load(root, file)
 	if err != nil {
 		fmt.Fprintln(d.std.err, err)
@@ -106,7 +89,7 @@ func (d *daemon) run(root *talloc.Context, file []string) int {
 		return d.fail(err)
 	}
 	if len(file) == 0 {
-		fmt.Fprint(d.std.err, builtinHint)
+		fmt.Fprint(d.std.err, d.hint)
 	}
 	fmt.Fprintln(d.std.out, "ready")
 	d.notify("READY=1")
@@ -128,9 +111,28 @@ func (d *daemon) run(root *talloc.Context, file []string) int {
 func (d *daemon) load(root *talloc.Context, file []string) (*server.Server, error) {
 	opt := server.Options{Logger: d.log, Trace: d.debug}
 	if len(file) == 0 {
-		return server.LoadString(root, "built-in", builtin, opt)
+		return d.loadBuiltin(root, opt)
 	}
 	return server.LoadFile(root, file[0], opt)
+}
+
+// loadBuiltin makes certificates and what runs without a file.
+func (d *daemon) loadBuiltin(root *talloc.Context, opt server.Options) (*server.Server, error) {
+	files, err := makeCertificates(time.Now())
+	if err != nil {
+		return nil, err
+	}
+	dir, remove, err := certificatesIn(d.certs, files)
+	d.remove = remove
+	if err != nil {
+		return nil, err
+	}
+	text, hint, err := builtinConfig(dir, func(note string) { fmt.Fprintln(d.std.err, note) })
+	if err != nil {
+		return nil, err
+	}
+	d.hint = hint
+	return server.LoadString(root, "built-in", text, opt)
 }
 
 func (d *daemon) fail(err error) int {
