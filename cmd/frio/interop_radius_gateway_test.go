@@ -23,17 +23,17 @@ type gatewayPorts struct {
 
 // radiusHome is a way from the gateway to the home server.
 type radiusHome struct {
-	name      string
-	acct      int  // the home server's port where accounting arrives
-	neighbour bool // radsecproxy stands between
-	section   string
+	name    string
+	acct    int  // the home server's port where accounting arrives
+	spoils  bool // as of radiusWay
+	section string
 }
 
 // radiusFront is a way from the clients to the gateway.
 type radiusFront struct {
-	name      string
-	door      radiusDoor
-	neighbour bool // radsecproxy stands between
+	name   string
+	door   radiusDoor
+	spoils bool // as of radiusWay
 }
 
 func (l *radiusLab) homes(p gatewayPorts) []radiusHome {
@@ -47,7 +47,7 @@ func (l *radiusLab) homes(p gatewayPorts) []radiusHome {
 	return []radiusHome{
 		{"udp", l.home.udp + 1, false, plain("udp", l.home.udp)},
 		{"tcp", l.home.tcp + 1, false, plain("tcp", l.home.tcp)},
-		{"tls", l.home.tls, false, secure("tcp", l.home.tls)},
+		{"tls", l.home.tls, true, secure("tcp", l.home.tls)},
 		{"tls-proxy", l.home.udp + 1, true, secure("tcp", p.behind)},
 		{"dtls-proxy", l.home.udp + 1, true, secure("udp", p.behind+1)},
 	}
@@ -98,7 +98,7 @@ func (l *radiusLab) gatewayConf(p gatewayPorts, more string) string {
 func (l *radiusLab) ways(p gatewayPorts) (list []radiusWay) {
 	for _, f := range p.fronts() {
 		for _, h := range l.homes(p) {
-			list = append(list, radiusWay{f.door, f.name + "." + h.name, h.acct, f.neighbour || h.neighbour})
+			list = append(list, radiusWay{f.door, f.name + "." + h.name, h.acct, f.spoils || h.spoils})
 		}
 	}
 	return list
