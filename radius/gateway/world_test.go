@@ -23,7 +23,7 @@ import (
 const (
 	gatewayAddr = "192.0.2.1"
 	nasAddr     = "192.0.2.2"
-	homeAddr    = "192.0.2.3" // the second one has the next address
+	homeAddr    = "192.0.2.3" // of the first; the others have the next addresses
 	secret      = "testing123"
 )
 
@@ -32,7 +32,8 @@ type world struct {
 	*testing.T
 	sim     *sim.World
 	nas     *sim.Kernel
-	homes   [2]*sim.Kernel
+	host    *sim.Kernel // the gateway's
+	homes   [4]*sim.Kernel
 	root    *talloc.Context
 	loop    *event.Loop
 	lane    *transport.Lane
@@ -40,21 +41,33 @@ type world struct {
 	listens []*Listen
 	log     bytes.Buffer
 	polls   []func() // of the raw sockets
+	places  map[*sim.Kernel]*place
+	loops   []*event.Loop // the gateway's, and those of places
 }
 
 // newWorld runs the configuration in text: listens at the top level, and the gateway's sections.
 func newWorld(t *testing.T, text string) *world {
 	t.Helper()
-	w := &world{T: t, sim: sim.New(1, sim.Options{})}
+	return newWorldOf(t, sim.New(1, sim.Options{}), text)
+}
+
+func newWorldOf(t *testing.T, in *sim.World, text string) *world {
+	t.Helper()
+	w := &world{T: t, sim: in, places: map[*sim.Kernel]*place{}}
 	host := w.sim.Host("gateway", netip.MustParseAddr(gatewayAddr))
+	w.host = host
 	w.nas = w.sim.Host("nas", netip.MustParseAddr(nasAddr))
-	first := netip.MustParseAddr(homeAddr)
-	w.homes = [2]*sim.Kernel{w.sim.Host("home 1", first), w.sim.Host("home 2", first.Next())}
+	at := netip.MustParseAddr(homeAddr)
+	for i := range w.homes {
+		w.homes[i] = w.sim.Host(fmt.Sprint("home ", i), at)
+		at = at.Next()
+	}
 	w.root = talloc.Root("test")
 	sock.SetKernel(w.root, host)
 	var err error
 	w.loop, err = event.New(w.root, host, event.Config{})
 	w.must(err)
+	w.loops = []*event.Loop{w.loop}
 	w.lane, err = transport.NewLane(w.loop, w.root, 0)
 	w.must(err)
 	cfg, listens := w.parse(text)
@@ -112,7 +125,7 @@ func (w *world) until(what string, done func() bool) {
 			poll()
 		}
 		return done() || w.sim.Now().After(end)
-	}, w.loop)
+	}, w.loops...)
 	if err != nil || !done() {
 		w.Fatalf("%s: never (%v)", what, err)
 	}
@@ -226,45 +239,6 @@ func seal(b *radius.Builder) []byte {
 		panic(err)
 	}
 	return p
-}
-
-// home is a home server that answers with Access-Accept and a Reply-Message that repeats the user's name, and counts.
-type home struct {
-	*socket
-	count  int
-	silent bool
-	seen   []radius.Packet
-}
-
-func (w *world) home(i int) *home {
-	h := new(home)
-	h.socket = w.udp(w.homes[i], fmt.Sprintf("192.0.2.%d:1812", 3+i), func(s *socket, p frio.Packet) { h.serve(s, p) })
-	return h
-}
-
-func (h *home) serve(s *socket, p frio.Packet) {
-	req, err := radius.Parse(p.Data)
-	if err != nil {
-		h.Errorf("home: %v", err)
-		return
-	}
-	if err := keys.CheckRequest(req, true); err != nil {
-		h.Errorf("home: %v", err)
-		return
-	}
-	h.seen = append(h.seen, append(radius.Packet(nil), req...))
-	h.count++
-	if h.silent {
-		return
-	}
-	code := radius.AccessAccept
-	if req.Code() == radius.AccountingRequest {
-		code = radius.AccountingResponse
-	}
-	b := radius.NewReply(nil, code, req)
-	user, _ := req.Find(radius.UserName)
-	b.Add(radius.ReplyMessage, user)
-	s.send(p.Remote.String(), seal(&b))
 }
 
 // reply checks an answer to request and returns it.
