@@ -44,7 +44,7 @@ func (r *request) choose() int {
 		return r.among(living)
 	case zombies != 0:
 		return r.among(zombies)
-	case p.FallbackHome != nil && r.skip>>len(p.Homes)&1 == 0:
+	case p.FallbackHome != nil && r.skip>>len(p.Homes)&1 == 0 && !r.loops(p.FallbackHome.state):
 		return len(p.Homes)
 	}
 	return -1

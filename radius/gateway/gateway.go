@@ -41,9 +41,9 @@ type Gateway struct {
 	Refused RefusedCounts // datagrams of unknown clients
 
 	mu      sync.Mutex
-	homes   map[string]*homeState // guarded by mu
-	clients map[string]*ClientState
-	lines   lines // of home servers
+	homes   map[string]*homeState   // guarded by mu
+	clients map[string]*ClientState // by the name of their list, and theirs
+	lines   lines                   // of home servers
 }
 
 // snapshot is one configuration, as all threads see it until the next.
@@ -112,9 +112,9 @@ func (g *Gateway) Load(cfg *Config) {
 		}
 	}
 	clients := map[string]*ClientState{}
-	for _, list := range cfg.Clients {
+	for name, list := range cfg.Clients {
 		for _, c := range list.All {
-			key := c.At.String() + " " + c.Name
+			key := name + "/" + c.Name // its place in the file may change
 			state := g.clients[key]
 			if state == nil {
 				state = new(ClientState)

@@ -151,9 +151,6 @@ func (h *homeState) failed(now time.Time, err error) {
 	if err == transport.ErrBusy || err == transport.ErrNoConnection || h.life() != alive {
 		return
 	}
-	if _, ours := err.(*radius.Error); ours {
-		return // the packet could not be made
-	}
 	h.refused.Store(true)
 	h.look()
 }

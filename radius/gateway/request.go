@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"net/netip"
 	"time"
 
 	"github.com/frio-io/frio/event"
@@ -34,10 +35,11 @@ type request struct {
 	userName []byte // what User-Name becomes; nil: as it came
 	skip     uint64 // bit n: home server n of the pool is not asked any more
 	calls    [homesMax]call
-	sent     int  // of calls
-	again    bool // it went to the same home server once more, on another connection
-	patient  bool // its last home server has had its time, and gets it once more
-	trial    bool // the home server does not answer by what is known: the wait is short
+	sent     int           // of calls
+	again    bool          // it went to the same home server once more, on another connection
+	patient  bool          // its last home server has had its time, and gets it once more
+	broken   *radius.Error // it cannot be made into a packet for a home server
+	trial    bool          // the home server does not answer by what is known: the wait is short
 	timer    event.Timer
 }
 
@@ -55,12 +57,12 @@ type call struct {
 	transport.Call
 	request *request
 	home    *homeState
-	index   int      // of home in the pool
+	pool    *HomePool
+	index   int      // of home in pool
 	vector  [16]byte // the Request Authenticator of what was sent
 	sentAt  time.Time
 	wire    bool        // it was sent
 	far     *handedOver // it is on another thread
-	lost    bool
 }
 
 // Describe names the call in panics.
@@ -159,13 +161,17 @@ func (c *Client) secretFor(proto Proto) *Secret {
 
 // drop counts a packet that is answered by silence.
 func (s *source) drop(client *Client, m *transport.Message, err error) {
+	s.dropped(client, m.Time, m.From(s.conn), err)
+}
+
+func (s *source) dropped(client *Client, now time.Time, peer netip.AddrPort, err error) {
 	reason := radius.ReasonNone
 	if e, ok := err.(*radius.Error); ok {
 		reason = e.Reason
 	}
 	client.state.Dropped[reason].Add(1)
 	s.listen.Counts.Dropped[reason].Add(1)
-	s.listen.lines.drop(s.listen.log, m.Time, client, m.From(s.conn), err)
+	s.listen.lines.drop(s.listen.log, now, client, peer, err)
 }
 
 func (s *source) add(r *request) {
@@ -229,7 +235,7 @@ func (r *request) begin(s *source, client *Client, m *transport.Message, p radiu
 	r.source, r.client, r.addr = s, client, m.Addr
 	r.code, r.id, r.vector = p.Code(), p.ID(), [16]byte(p.Authenticator())
 	r.began, r.serial = m.Time, 0
-	r.skip, r.sent, r.again, r.patient, r.trial = 0, 0, false, false, false
+	r.skip, r.sent, r.again, r.patient, r.trial, r.broken = 0, 0, false, false, false, nil
 	return true
 }
 

@@ -105,23 +105,30 @@ func (r *request) ask() {
 		return
 	}
 	cfg := r.lane.gateway.current.Load()
-	if other := cfg.Realms.Default; cfg.DefaultFallback && other != nil && r.realm != nil && r.realm != other {
-		pool := other.Auth
-		if r.code == radius.AccountingRequest {
-			pool = other.Acct
-		}
-		if pool != nil {
-			r.realm, r.pool, r.skip = other, pool, 0
-			r.ask()
-			return
-		}
+	other := cfg.Realms.Default
+	if !cfg.DefaultFallback || other == nil || r.realm == nil || r.realm == other || r.broken != nil {
+		r.nobody()
+		return
 	}
-	r.nobody()
+	pool := other.Auth
+	switch r.code {
+	case radius.AccountingRequest:
+		pool = other.Acct
+	case radius.CoARequest, radius.DisconnectRequest:
+		pool = other.CoA
+	}
+	if pool == nil {
+		r.nobody()
+		return
+	}
+	r.lane.gateway.allDown(r.pool)
+	r.realm, r.pool, r.skip = other, pool, 0
+	r.ask()
 }
 
 // advance sends the request to the next home server that takes it; false if there is none.
 func (r *request) advance() bool {
-	for r.sent < homesMax {
+	for r.sent < homesMax && r.broken == nil {
 		i := r.choose()
 		if i < 0 {
 			return false
@@ -146,6 +153,12 @@ func (r *request) waiting() bool {
 
 // nobody ends a request that no home server takes or answers.
 func (r *request) nobody() {
+	if r.broken != nil {
+		// It is wrong in a way that only shows here, and would be wrong everywhere.
+		r.source.dropped(r.client, r.lane.lane.Loop().Now(), r.peer(), r.broken)
+		r.finish(OutcomeFailed)
+		return
+	}
 	outcome := OutcomeNoHome
 	for i := range r.calls[:r.sent] {
 		if r.calls[i].wire {
@@ -167,7 +180,7 @@ func (r *request) try(i int) bool {
 	h := r.pool.home(i)
 	now := r.lane.lane.Loop().Now()
 	c := &r.calls[r.sent]
-	c.home, c.index, c.wire, c.far, c.sentAt = h, i, false, nil, now
+	c.home, c.pool, c.index, c.wire, c.far, c.sentAt = h, r.pool, i, false, nil, now
 	peer := h.peer(r.code)
 	r.sent++
 	err := r.lane.pool(peer).Start(&c.Call, c)
@@ -176,7 +189,7 @@ func (r *request) try(i int) bool {
 	}
 	if err != nil {
 		r.sent--
-		h.failed(now, err)
+		c.refuses(now, err)
 		return false
 	}
 	window := h.cfg.ResponseWindow
@@ -195,7 +208,9 @@ func (r *request) try(i int) bool {
 func (r *request) expire(now time.Time) {
 	last := &r.calls[r.sent-1]
 	last.home.noAnswer(now, last.sentAt)
-	r.skip |= 1 << last.index
+	if last.pool == r.pool {
+		r.skip |= 1 << last.index
+	}
 	r.trial = false
 	if r.advance() {
 		return
@@ -320,14 +335,25 @@ func (c *call) Lost(_ *transport.Call, err error) {
 	c.gone(err)
 }
 
+// refuses notes why a request could not be sent: that is the home server's matter, or its own.
+func (c *call) refuses(now time.Time, err error) {
+	if e, own := err.(*radius.Error); own {
+		c.request.broken = e
+		return
+	}
+	c.home.failed(now, err)
+}
+
 // gone has the request go on to another home server at once, or once more to the same one on another connection.
 func (c *call) gone(err error) {
 	r := c.request
 	now := r.lane.lane.Loop().Now()
 	if !c.wire || err == transport.ErrRefused {
-		c.home.failed(now, err)
+		c.refuses(now, err)
 	}
-	r.skip |= 1 << c.index
+	if c.pool == r.pool {
+		r.skip |= 1 << c.index
+	}
 	last := c == &r.calls[r.sent-1]
 	if last && !c.wire {
 		r.sent-- // nothing was sent
@@ -335,12 +361,12 @@ func (c *call) gone(err error) {
 	if r.advance() || r.waiting() {
 		return
 	}
-	if last && c.wire && err != transport.ErrRefused && !r.again {
+	if last && c.wire && err != transport.ErrRefused && !r.again && !c.home.peer(r.code).IsDatagram() {
 		r.again = true
 		r.sent--
-		if r.try(c.index) {
+		if c.pool == r.pool && r.try(c.index) {
 			return
 		}
 	}
-	r.nobody()
+	r.ask()
 }
