@@ -56,31 +56,34 @@ func (l *lines) take(what string, now time.Time) (leftOut int, wanted bool) {
 
 // warn logs a line about what somebody else did.
 func (l *lines) warn(log *slog.Logger, now time.Time, what string, attrs ...slog.Attr) {
-	leftOut, wanted := l.take(what, now)
+	if leftOut, wanted := l.take(what, now); wanted {
+		say(log, leftOut, what, attrs...)
+	}
+}
+
+// packet logs what became of a packet. kind tells lines apart that are limited by themselves; nothing is made for one that is not
+// wanted, as there may be one for each packet.
+func (l *lines) packet(log *slog.Logger, now time.Time, kind, what string, client *Client, peer netip.AddrPort, err error) {
+	leftOut, wanted := l.take(kind, now)
 	if !wanted {
 		return
 	}
+	var attrs []slog.Attr
+	if client != nil {
+		attrs = append(attrs, slog.String("client", client.Name))
+	}
+	attrs = append(attrs, slog.String("peer", peer.String()))
+	if err != nil {
+		attrs = append(attrs, slog.Any("error", err))
+	}
+	say(log, leftOut, what, attrs...)
+}
+
+func say(log *slog.Logger, leftOut int, what string, attrs ...slog.Attr) {
 	if leftOut > 0 {
 		attrs = append(attrs, slog.Int("left_out", leftOut))
 	}
 	log.LogAttrs(context.Background(), slog.LevelWarn, what, attrs...)
-}
-
-// drop logs that a packet was dropped. Nothing is made for a line that is not wanted.
-func (l *lines) drop(log *slog.Logger, now time.Time, client *Client, peer netip.AddrPort, err error) {
-	leftOut, wanted := l.take(err.Error(), now)
-	if !wanted {
-		return
-	}
-	attrs := []slog.Attr{slog.String("client", client.Name), slog.String("peer", peer.String()), slog.Any("error", err)}
-	if leftOut > 0 {
-		attrs = append(attrs, slog.Int("left_out", leftOut))
-	}
-	log.LogAttrs(context.Background(), slog.LevelWarn, "dropped", attrs...)
-}
-
-func attrsOf(client *Client, peer netip.AddrPort) []slog.Attr {
-	return []slog.Attr{slog.String("client", client.Name), slog.String("peer", peer.String())}
 }
 
 func homeAttrs(h *homeState, err error) []slog.Attr {

@@ -96,13 +96,13 @@ func (s *source) request(client *Client, m *transport.Message) {
 	}
 	if p.LoopBy(l.gateway.instance[:]) {
 		client.state.Outcomes[OutcomeLoop].Add(1)
-		s.listen.lines.warn(s.listen.log, m.Time, "loop", attrsOf(client, m.From(s.conn))...)
+		s.listen.lines.packet(s.listen.log, m.Time, "loop", "loop", client, m.From(s.conn), nil)
 		return
 	}
 	r := l.take()
 	if !r.begin(s, client, m, p) || !l.table.Add(&key, &r.Exchange, r) {
 		client.state.Outcomes[OutcomeFailed].Add(1)
-		s.listen.lines.warn(s.listen.log, m.Time, "too many requests", attrsOf(client, m.From(s.conn))...)
+		s.listen.lines.packet(s.listen.log, m.Time, "too many requests", "too many requests", client, m.From(s.conn), nil)
 		r.memory.Free()
 		l.put(r)
 		return
@@ -171,7 +171,7 @@ func (s *source) dropped(client *Client, now time.Time, peer netip.AddrPort, err
 	}
 	client.state.Dropped[reason].Add(1)
 	s.listen.Counts.Dropped[reason].Add(1)
-	s.listen.lines.drop(s.listen.log, now, client, peer, err)
+	s.listen.lines.packet(s.listen.log, now, err.Error(), "dropped", client, peer, err)
 }
 
 func (s *source) add(r *request) {

@@ -165,7 +165,7 @@ func certificateOf(one frio.IO) *x509.Certificate {
 func (s *source) unknown(peer netip.AddrPort, err error) {
 	s.listen.Counts.UnknownClient.Add(1)
 	s.lane.gateway.Refused.UnknownClient.Add(1)
-	s.listen.lines.warn(s.listen.log, s.lane.lane.Loop().Now(), "unknown client", slog.String("peer", peer.String()), slog.Any("error", err))
+	s.listen.lines.packet(s.listen.log, s.lane.lane.Loop().Now(), "unknown client", "unknown client", nil, peer, err)
 }
 
 // Message takes a packet.
