@@ -66,6 +66,7 @@ type homeState struct {
 	refused   atomic.Bool   // it was reported for not being there
 	asked     atomic.Bool   // the owner is to look
 	knows     atomic.Bool   // it has answered a Status-Server
+	seenMA    atomic.Bool   // an Access reply with a good Message-Authenticator came
 	trialAt   atomic.Int64  // when the next request may be let through to see whether it is back
 	gone      atomic.Bool   // it is in no configuration any more
 
@@ -361,13 +362,19 @@ func (c *checker) Lost(*transport.Call, error) { c.answers = 0 }
 // accept checks a reply; nil, counted and logged, if it is not one to the request.
 func (h *homeState) accept(l *lane, m *transport.Message, code radius.Code, vector []byte) radius.Packet {
 	p, err := radius.Parse(m.Data)
+	need := h.cfg.RequireMessageAuthenticator == DemandYes || h.cfg.RequireMessageAuthenticator == DemandAuto && h.seenMA.Load()
 	if err == nil {
-		err = l.keysOf(h.cfg.Secret).CheckReply(p, vector, h.cfg.RequireMessageAuthenticator == DemandYes)
+		err = l.keysOf(h.cfg.Secret).CheckReply(p, vector, need)
 	}
 	if err == nil && !p.Code().Answers(code) {
 		err = radius.ErrCode
 	}
 	if err == nil {
+		if !need && code == radius.AccessRequest && h.cfg.RequireMessageAuthenticator == DemandAuto {
+			if _, signed := p.Find(radius.MessageAuthenticator); signed {
+				h.seenMA.Store(true)
+			}
+		}
 		return p
 	}
 	if e, ok := err.(*radius.Error); ok {
