@@ -10,6 +10,7 @@ import (
 	"github.com/frio-io/frio/conf"
 	"github.com/frio-io/frio/radius"
 	"github.com/frio-io/frio/talloc"
+	"github.com/frio-io/frio/tls/cert"
 )
 
 // Config is what the sections client, clients, home_server, home_server_pool, realm, rewrite and proxy of a file say. It does
@@ -61,7 +62,7 @@ type Client struct {
 	Secret      *Secret      // "radsec" for tls, "radius/dtls" for dtls where the file gives none (RFC 6614, 7360)
 	OwnSecret   bool         // Secret is from the file, and not one of those two, which everybody knows
 	DTLSSecret  *Secret      // the same, of packets over DTLS where the file gives none and proto has both; else Secret
-	Certificate *CertMatch   // certificate { }; nil without
+	Certificate *cert.Match  // certificate { }; nil without
 
 	RequireMessageAuthenticator Demand // auto: from the first packet that has one on, it is required
 	LimitProxyState             Demand // auto: Access-Requests with Proxy-State and without Message-Authenticator are refused once one with it was seen

@@ -3,11 +3,11 @@ package gateway
 import (
 	"fmt"
 	"net/netip"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/frio-io/frio/conf"
+	"github.com/frio-io/frio/tls/cert"
 )
 
 // defaultDedup is how long a reply is kept for duplicates of its request (RFC 5080, Section 2.2.2).
@@ -73,7 +73,8 @@ func (r *reader) client(cs *conf.Section) (c *Client, stated bool) {
 	c.Limit = k.Limit.limit()
 	c.In, c.Out = r.rewritesOf(&k.rewriteKeys)
 	c.AddTTL = k.AddTTL
-	c.Certificate = r.certificate(cs)
+	match, errs, warnings := cert.Read(cs)
+	c.Certificate, r.errs, r.notes = match, append(r.errs, errs...), append(r.notes, warnings...)
 	for _, p := range k.Proto {
 		c.Proto |= p
 	}
@@ -259,18 +260,11 @@ func (r *reader) sameClients(all []*Client, stated map[*Client]bool) {
 			if before == c {
 				break
 			}
-			if (c.Proto&before.Proto != 0 || c.Proto == 0 || before.Proto == 0) && sameCert(c.Certificate, before.Certificate) {
+			if (c.Proto&before.Proto != 0 || c.Proto == 0 || before.Proto == 0) && cert.Same(c.Certificate, before.Certificate) {
 				r.errs = append(r.errs, &conf.Error{Pos: c.At, Msg: fmt.Sprintf(
 					"client %s: states the same as client %s at %v (address, proto and certificate)", c.Name, before.Name, before.At)})
 				break
 			}
 		}
 	}
-}
-
-func sameCert(a, b *CertMatch) bool {
-	if a == nil || b == nil {
-		return a == b
-	}
-	return slices.Equal(a.text, b.text)
 }

@@ -124,11 +124,13 @@ func (p printer) client(c *Client) {
 	p.key("proto", c.Proto)
 	p.key("secret", c.Secret)
 	if m := c.Certificate; m != nil {
-		p.section("certificate", func(p printer) {
-			for _, line := range m.text {
-				fmt.Fprintln(p.w, line)
-			}
-		})
+		for _, lines := range m.Text() {
+			p.section("certificate", func(p printer) {
+				for _, line := range lines {
+					fmt.Fprintln(p.w, line)
+				}
+			})
+		}
 	}
 	p.key("require_message_authenticator", c.RequireMessageAuthenticator)
 	p.key("limit_proxy_state", c.LimitProxyState)

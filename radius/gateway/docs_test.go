@@ -29,7 +29,7 @@ func TestDocumentation(t *testing.T) {
 		more    []string
 		foreign []foreign
 	}{
-		{"client", []any{clientKeys{}, limitKeys{}, certKeys{}}, []string{"certificate"}, foreignClient},
+		{"client", []any{clientKeys{}, limitKeys{}}, []string{"certificate"}, foreignClient},
 		{"home_server", []any{homeKeys{}, oldHomeKeys{}, homeLimitKeys{}, retransmitKeys{}},
 			append([]string{"protocol", "proto", "tls", "retransmit", "coa"}, addressKeys...), foreignHome},
 		{"home_server_pool", []any{poolKeys{}}, nil, foreignPool},

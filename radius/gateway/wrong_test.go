@@ -160,7 +160,7 @@ client c {
 	}
 }`, "\n" +
 			"gw.conf:3:10: proto: nobody shows a certificate over udp\n" +
-			"gw.conf:10:2: certificate: it says nothing: any certificate would match (name, cn, uri, issuer, serial, fingerprint, policy_oid)\n" +
+			"gw.conf:10:2: certificate: it says nothing: any certificate would match (name, dns, cn, uri, ip, rid, other_name, issuer, serial, fingerprint, policy_oid)\n" +
 			"gw.conf:15:10: name: missing closing ): `(`\n" +
 			"gw.conf:16:8: cn: is empty\n" +
 			"gw.conf:17:9: uri: `/x`: a regular expression ends with / as well\n" +
