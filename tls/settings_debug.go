@@ -82,6 +82,11 @@ func (s *settings) debugTrust(w io.Writer, snap *snapshot) {
 		fmt.Fprintf(w, ", verify_depth %d", v.depth)
 	}
 	fmt.Fprintln(w)
+	if v.match != nil {
+		for _, lines := range v.match.Text() {
+			fmt.Fprintf(w, "certificate { %s }\n", strings.Join(lines, ", "))
+		}
+	}
 	for _, c := range snap.files.cas {
 		fmt.Fprintf(w, "CA %q serial %s, until %s\n", subjectOf(c), serialText(c.SerialNumber), stamp(c.NotAfter))
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/frio-io/frio"
 	"github.com/frio-io/frio/conf"
+	"github.com/frio-io/frio/tls/cert"
 )
 
 // decode reads sub, the `tls { }` of cs.
@@ -20,6 +21,7 @@ func (p *plan) decode(cs, sub *conf.Section, role frio.Role, kind frio.Kind) con
 	d.certificates()
 	d.trust()
 	d.names()
+	d.match()
 	d.protocol()
 	d.rest()
 	p.broken = len(d.errs) > 0
@@ -141,6 +143,16 @@ func (d *decoding) useless(at *conf.Pair) {
 	d.fail(at, "has no effect: no certificate is asked of clients (ca_file, require_client_cert)")
 }
 
+// match reads `certificate { }`, which says more of a peer's certificate than its name.
+func (d *decoding) match() {
+	at := d.sub.Sections("certificate")
+	m, errs, warnings := cert.Read(d.sub)
+	d.plan.match, d.errs, d.plan.notes = m, append(d.errs, errs...), append(d.plan.notes, warnings...)
+	if m != nil && d.role == frio.Server && d.clientAuth == tls.NoClientCert && !d.wrong(d.k.RequireClientCert != nil, "require_client_cert") {
+		d.failSection(at[0], "has no effect: no certificate is asked of clients (ca_file, require_client_cert)")
+	}
+}
+
 // names decides what the peer has to be called, and what name a client asks for.
 func (d *decoding) names() {
 	k := d.k
@@ -220,7 +232,7 @@ func (d *decoding) peerName(off bool) {
 	} else if !d.ownNames && !d.wrong(d.k.Hostname != nil, "hostname") {
 		d.failSection(d.sub, "hostname is missing: no name of the server is known to check its certificate by")
 	}
-	if off {
+	if off && len(d.sub.Sections("certificate")) == 0 {
 		d.warn(d.k.CheckCertName[0], "any certificate of the CA is taken for the server's")
 	}
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/frio-io/frio"
 	"github.com/frio-io/frio/conf"
+	"github.com/frio-io/frio/tls/cert"
 )
 
 // keys are those of `tls { }`, by FreeRADIUS's names where it has them.
@@ -177,6 +178,7 @@ type plan struct {
 	ownNames   bool // names are checked by verifier alone
 	names      []certName
 	cns        []string
+	match      *cert.Match // certificate { }; nil without
 
 	minVersion, maxVersion uint16
 	suitesAt               *conf.Pair
@@ -211,6 +213,7 @@ func (p *plan) verifier(files *loaded, now func() time.Time) *verifier {
 		required: p.role == frio.Client || p.clientAuth == tls.RequireAndVerifyClientCert,
 		names:    p.names,
 		cns:      p.cns,
+		match:    p.match,
 		depth:    p.depth,
 		parents:  parentsOf(files.cas),
 		now:      now,

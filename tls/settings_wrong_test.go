@@ -65,6 +65,8 @@ func TestMistakesOfListen(t *testing.T) {
 			want: []string{"9:20: private_key_file: none.key: no such file or directory"}},
 		{name: "both files missing", lines: "certificate_file = none.pem\nprivate_key_file = none.key",
 			want: []string{"8:20: certificate_file: none.pem: no such", "9:20: private_key_file: none.key: no such"}},
+		{name: "certificate { } of nobody", lines: "certificate_file = server.pem\nprivate_key_file = server.key\ncertificate {\n dns = a\n}",
+			want: []string{"10:1: certificate: has no effect: no certificate is asked of clients"}},
 		{name: "key without certificate", lines: "private_key_file = server.key",
 			want: []string{"7:1: tls: certificate_file is missing", "8:20: private_key_file: needs certificate_file"}},
 		{name: "empty certificate file", lines: "certificate_file = empty.pem\nprivate_key_file = server.key",
@@ -173,6 +175,7 @@ func TestMistakesOfHomeServer(t *testing.T) {
 		{wrongCase{name: "hostname wild", lines: "hostname = *.example.org", want: []string{"8:12: hostname: DNS *.example.org is no host"}}, "192.0.2.1"},
 		{wrongCase{name: "realm_dir", lines: "realm_dir = realms", want: []string{"8:13: realm_dir: is for a listen"}}, "192.0.2.1"},
 		{wrongCase{name: "bool and names", lines: "check_cert_name = no\ncheck_cert_name = a.example.org", want: []string{"8:19: check_cert_name: no and names exclude"}}, "192.0.2.1"},
+		{wrongCase{name: "certificate of nothing", lines: "certificate {\n}", want: []string{"8:1: certificate: it says nothing"}}, "192.0.2.1"},
 		{wrongCase{name: "own files", lines: "certificate_file = client.pem\nprivate_key_file = server.key", want: []string{"8:20: certificate_file: client.pem: its public key"}}, "192.0.2.1"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

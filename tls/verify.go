@@ -8,6 +8,8 @@ import (
 	"math/big"
 	"strings"
 	"time"
+
+	"github.com/frio-io/frio/tls/cert"
 )
 
 // Reason is why a peer was refused. It is an error, so that errors.Is finds it in a *VerifyError.
@@ -26,14 +28,15 @@ const (
 	ExpiredCRL
 	NoCertificate
 	TooDeep
+	Mismatch // with certificate { }
 )
 
 var reasonNames = [...]string{"bad certificate", "unknown CA", "expired", "not yet valid", "wrong name", "wrong usage",
-	"revoked", "no CRL", "expired CRL", "no certificate", "chain too deep"}
+	"revoked", "no CRL", "expired CRL", "no certificate", "chain too deep", "mismatch"}
 
 // alerts are what the other side is told where we choose it: in DTLS. crypto/tls sends its own.
 // RFC 5246, Section 7.2.2: certificate_revoked is for what a CRL says, not for a CRL that is missing.
-var alerts = [...]tls.AlertError{42, 48, 45, 42, 42, 43, 44, 46, 46, 40, 42}
+var alerts = [...]tls.AlertError{42, 48, 45, 42, 42, 43, 44, 46, 46, 40, 42, 42}
 
 func (r Reason) String() string {
 	if int(r) < len(reasonNames) {
@@ -192,7 +195,8 @@ type verifier struct {
 	required bool // the peer has to have a certificate
 	names    []certName
 	cns      []string
-	depth    int // intermediate CAs at most, -1: any
+	match    *cert.Match // nil: anything
+	depth    int         // intermediate CAs at most, -1: any
 	crls     *crlSet
 	parents  map[string]*x509.Certificate // who signed a trusted CA that is not self-signed, by its bytes
 	now      func() time.Time
@@ -216,6 +220,11 @@ func (v *verifier) check(certs []*x509.Certificate, chains [][]*x509.Certificate
 	}
 	if err := v.checkNames(certs[0]); err != nil {
 		return err
+	}
+	if v.match != nil {
+		if key := v.match.Misses(certs[0]); key != "" {
+			return refuse(Mismatch, certs[0], "its %s is not what certificate { } says", key)
+		}
 	}
 	if v.crls == nil && v.depth < 0 {
 		return nil

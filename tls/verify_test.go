@@ -172,6 +172,8 @@ func TestServerRefuses(t *testing.T) {
 		{name: "revoked by an expired CRL, allowed", lines: crl("stale-gone") + "allow_expired_crl = yes", cert: &gone, reason: Revoked, text: "keyCompromise", alert: "bad certificate"},
 		{name: "too deep", lines: "verify_depth = 1", cert: of(newTestCA("sub sub", subCA()).issue("x")), reason: TooDeep, text: "2 intermediate CAs, verify_depth is 1", alert: "bad certificate"},
 		{name: "deep enough", lines: "verify_depth = 1", cert: &viaSub},
+		{name: "as described", lines: "certificate {\n dns = /^client[.]/\n}", cert: &good},
+		{name: "not as described", lines: "certificate {\n dns = /^client[.]/\n}\ncertificate {\n policy_oid = 1.2.3\n}", cert: &good, reason: Mismatch, text: "its policy_oid is not what certificate { } says", alert: "bad certificate"},
 	} {
 		for _, max := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
 			t.Run(fmt.Sprintf("%s/%s", c.name, tls.VersionName(max)), func(t *testing.T) {
@@ -204,7 +206,7 @@ func checkRefusal(t *testing.T, err, reason error, cert *testCert, text string) 
 	if !errors.As(err, &own) {
 		t.Fatalf("%v is no *VerifyError", err)
 	}
-	for r := BadCertificate; r <= TooDeep; r++ {
+	for r := BadCertificate; r <= Mismatch; r++ {
 		if errors.Is(err, r) != (r == reason) {
 			t.Errorf("%v: is %q: %v", err, r, errors.Is(err, r))
 		}
@@ -262,6 +264,9 @@ func TestClientRefuses(t *testing.T) {
 		{name: "no CRL, allowed", lines: "check_crl = yes\ncrl_file = other.crl\nallow_expired_crl = yes", cert: &good},
 		{name: "expired CRL", lines: "check_crl = yes\ncrl_file = stale.crl", cert: &good, reason: ExpiredCRL, text: "nextUpdate"},
 		{name: "expired CRL, allowed", lines: "check_crl = yes\ncrl_file = stale.crl\nallow_expired_crl = yes", cert: &good},
+		{name: "as described", lines: "certificate {\n dns = server.example.org\n}", cert: &good},
+		{name: "another name, but described", lines: "check_cert_name = no\ncertificate {\n cn = x\n}", cert: &wild},
+		{name: "not as described", lines: "certificate {\n policy_oid = 1.2.3\n}", cert: &good, reason: Mismatch, text: "its policy_oid is not what certificate { } says"},
 		{name: "too deep", lines: "verify_depth = 1", cert: of(newTestCA("sub sub", subCA()).issue("server.example.org")), reason: TooDeep, text: "2 intermediate"},
 	} {
 		if c.host == "" {
@@ -454,13 +459,13 @@ func TestTextOfPeersIsBounded(t *testing.T) {
 
 func TestReasonText(t *testing.T) {
 	seen := map[string]bool{}
-	for r := BadCertificate; r <= TooDeep; r++ {
+	for r := BadCertificate; r <= Mismatch; r++ {
 		if r.Error() == "" || seen[r.Error()] {
 			t.Errorf("%d: %q", r, r.Error())
 		}
 		seen[r.Error()] = true
 	}
-	if len(alerts) != len(reasonNames) || len(reasonNames) != int(TooDeep)+1 {
+	if len(alerts) != len(reasonNames) || len(reasonNames) != int(Mismatch)+1 {
 		t.Error("tables of different length")
 	}
 	s := &settings{clock: time.Now}
