@@ -35,18 +35,22 @@ type length[K comparable] struct {
 func NewClientList(all []*Client) *ClientList {
 	l := &ClientList{All: all}
 	for _, c := range all {
-		switch p := c.Prefix; {
-		case c.Everywhere:
+		everywhere := c.Everywhere
+		if everywhere {
 			l.four = add(l.four, uint32(0), 0, c)
 			l.six = add(l.six, [2]uint64{}, [2]uint64{}, c)
-		case p.Addr().Is4():
-			mask := ^uint32(0) << (32 - p.Bits())
-			l.four = add(l.four, mask, four(p.Addr())&mask, c)
-		default:
+		}
+		for _, p := range c.Prefixes {
+			everywhere = everywhere || p.Bits() == 0
+			if p.Addr().Is4() {
+				mask := ^uint32(0) << (32 - p.Bits())
+				l.four = add(l.four, mask, four(p.Addr())&mask, c)
+				continue
+			}
 			mask := mask6(p.Bits())
 			l.six = add(l.six, mask, and6(six(p.Addr()), mask), c)
 		}
-		if c.Everywhere || c.Prefix.Bits() == 0 {
+		if everywhere {
 			l.every = append(l.every, c)
 		}
 	}

@@ -173,9 +173,23 @@ func TestEveryAddress(t *testing.T) {
 func TestClientByName(t *testing.T) {
 	all := good(t, "client 192.0.2.0/24 {\n\tsecret = s\n}\nclient 2001:db8::1 {\n\tsecret = s\n}\nclient 10.0.0.0 {\n\tnetmask = 8\n\tsecret = s\n}\n").Clients[""].All
 	for i, want := range []string{"192.0.2.0/24", "2001:db8::1/128", "10.0.0.0/8"} {
-		if got := all[i].Prefix.String(); got != want {
+		if got := all[i].Prefixes[0].String(); got != want {
 			t.Errorf("client %s: %s, not %s", all[i].Name, got, want)
 		}
+	}
+}
+
+// A client with several addresses is one client: a name, a limit, a state.
+func TestClientOfSeveralAddresses(t *testing.T) {
+	list := good(t, "client two {\n\tipaddr = 192.0.2.1\n\tipaddr = 198.51.100/24\n\tipv6addr = 2001:db8::1\n\tsecret = s\n}\n").Clients[""]
+	for addr, want := range map[string]bool{"192.0.2.1": true, "198.51.100.9": true, "2001:db8::1": true, "192.0.2.2": false, "2001:db8::2": false} {
+		c, err := list.Find(netip.MustParseAddr(addr), gateway.ProtoUDP, nil)
+		if (c == list.All[0]) != want || (err == nil) != want {
+			t.Errorf("%s: %v, %v", addr, c, err)
+		}
+	}
+	if len(list.All) != 1 || len(list.All[0].NAS.Addrs) != 2 {
+		t.Errorf("%d clients, NAS %v", len(list.All), list.All[0].NAS.Addrs)
 	}
 }
 

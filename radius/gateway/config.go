@@ -56,13 +56,13 @@ type Secret struct{ conf.Secret }
 type Client struct {
 	Name        string
 	At          conf.Pos
-	Prefix      netip.Prefix // ipaddr, ipv4addr, ipv6addr; 0.0.0.0/0 with Everywhere where none is given
-	Everywhere  bool         // it has no address: its certificate tells it
-	Proto       Proto        // proto; `*` is ProtoAny
-	Secret      *Secret      // "radsec" for tls, "radius/dtls" for dtls where the file gives none (RFC 6614, 7360)
-	OwnSecret   bool         // Secret is from the file, and not one of those two, which everybody knows
-	DTLSSecret  *Secret      // the same, of packets over DTLS where the file gives none and proto has both; else Secret
-	Certificate *cert.Match  // certificate { }; nil without
+	Prefixes    []netip.Prefix // ipaddr, ipv4addr, ipv6addr; none with Everywhere
+	Everywhere  bool           // it has no address: its certificate tells it
+	Proto       Proto          // proto; `*` is ProtoAny
+	Secret      *Secret        // "radsec" for tls, "radius/dtls" for dtls where the file gives none (RFC 6614, 7360)
+	OwnSecret   bool           // Secret is from the file, and not one of those two, which everybody knows
+	DTLSSecret  *Secret        // the same, of packets over DTLS where the file gives none and proto has both; else Secret
+	Certificate *cert.Match    // certificate { }; nil without
 
 	RequireMessageAuthenticator Demand // auto: from the first packet that has one on, it is required
 	LimitProxyState             Demand // auto: Access-Requests with Proxy-State and without Message-Authenticator are refused once one with it was seen
@@ -74,7 +74,7 @@ type Client struct {
 
 	CoAServer string    // coa_server, a home_server or home_server_pool; "" none
 	CoAPool   *HomePool // what that names
-	NAS       NASNames  // nas_ip_address..., for CoA: which NAS it is; the address of Prefix if it is a single one
+	NAS       NASNames  // nas_ip_address..., for CoA: which NAS it is; the addresses of Prefixes that are single ones
 	Limit     ConnLimit // limit { }: max_connections, lifetime and idle_timeout
 	// ResponseWindow is response_window: at most so long is waited for a home server's reply to this client; 0: as the home server says.
 	ResponseWindow time.Duration

@@ -3,6 +3,7 @@ package gateway
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,9 +15,9 @@ import (
 const defaultDedup = 5 * time.Second
 
 type clientKeys struct {
-	IPAddr         *conf.Pair    `conf:"ipaddr"`
-	IPv4Addr       *conf.Pair    `conf:"ipv4addr"`
-	IPv6Addr       *conf.Pair    `conf:"ipv6addr"`
+	IPAddr         []*conf.Pair  `conf:"ipaddr"`
+	IPv4Addr       []*conf.Pair  `conf:"ipv4addr"`
+	IPv6Addr       []*conf.Pair  `conf:"ipv6addr"`
 	Netmask        *conf.Pair    `conf:"netmask"`
 	Proto          []Proto       `conf:"proto"`
 	Secret         *conf.Secret  `conf:"secret"`
@@ -54,7 +55,7 @@ func (r *reader) clientList(parent *conf.Section) *ClientList {
 	for _, cs := range r.named(parent, "client") {
 		c, proto := r.client(cs)
 		stated[c] = proto
-		if c.Prefix.IsValid() {
+		if c.Everywhere || len(c.Prefixes) > 0 {
 			all = append(all, c)
 		}
 	}
@@ -86,33 +87,40 @@ func (r *reader) client(cs *conf.Section) (c *Client, stated bool) {
 	return c, stated
 }
 
-// clientAddr finds what addresses a client has: the key's, or as in FreeRADIUS 1 those of its name.
+// clientAddr finds what addresses a client has: those of the keys, or as in FreeRADIUS 1 that of its name.
 func (r *reader) clientAddr(cs *conf.Section, c *Client, k *clientKeys) {
-	var given []*conf.Pair
-	for _, p := range []*conf.Pair{k.IPAddr, k.IPv4Addr, k.IPv6Addr} {
-		if p != nil {
-			given = append(given, p)
+	given := slices.Concat(k.IPAddr, k.IPv4Addr, k.IPv6Addr)
+	if len(given) == 0 && len(cs.Pairs("ipaddr"))+len(cs.Pairs("ipv4addr"))+len(cs.Pairs("ipv6addr")) > 0 {
+		return // reported already
+	}
+	if len(given) == 0 {
+		byName := conf.NewPair("ipaddr", cs.Name2, cs.Pos)
+		switch _, err := r.prefix(cs, byName); {
+		case err == nil:
+			given = []*conf.Pair{byName}
+		case c.Certificate == nil:
+			r.failSection(cs, "ipaddr is missing (or certificate { }, for a client that is known by that alone)")
+			return
+		default:
+			c.Everywhere = true
+			if k.Netmask != nil {
+				r.fail(k.Netmask, "has no effect without ipaddr")
+			}
+			return
 		}
 	}
-	byName := conf.NewPair("ipaddr", cs.Name2, cs.Pos)
-	switch prefix, err := r.prefix(cs, byName); {
-	case len(given) > 1:
-		r.fail(given[1], "only one of ipaddr, ipv4addr and ipv6addr can be given; %s is at %v", given[0].Name, given[0].Pos)
-	case len(given) == 1:
-		if c.Prefix, err = r.prefix(cs, given[0]); err != nil {
+	for _, p := range given {
+		prefix, err := r.prefix(cs, p)
+		if err != nil {
 			r.add(cs, err)
+			continue
 		}
-		c.Prefix = r.mask(cs, c.Prefix, k.Netmask, given[0])
-	case len(cs.Pairs("ipaddr"))+len(cs.Pairs("ipv4addr"))+len(cs.Pairs("ipv6addr")) > 0: // reported already
-	case err == nil:
-		c.Prefix = r.mask(cs, prefix, k.Netmask, byName)
-	case c.Certificate == nil:
-		r.failSection(cs, "ipaddr is missing (or certificate { }, for a client that is known by that alone)")
-	default:
-		c.Everywhere, c.Prefix = true, netip.PrefixFrom(netip.IPv4Unspecified(), 0)
-		if k.Netmask != nil {
-			r.fail(k.Netmask, "has no effect without ipaddr")
+		prefix = r.mask(cs, prefix, k.Netmask, p)
+		if slices.Contains(c.Prefixes, prefix) {
+			r.fail(p, "%v is given already", prefix)
+			continue
 		}
+		c.Prefixes = append(c.Prefixes, prefix)
 	}
 }
 
@@ -207,8 +215,12 @@ func (r *reader) clientProto(cs *conf.Section, c *Client, k *clientKeys, stated 
 // nas notes by what a CoA-Request names the client.
 func (r *reader) nas(c *Client, k *clientKeys) {
 	c.NAS.Addrs = append(k.NASAddrs, k.NASAddrs6...)
-	if len(c.NAS.Addrs) == 0 && c.Prefix.IsValid() && c.Prefix.IsSingleIP() {
-		c.NAS.Addrs = []netip.Addr{c.Prefix.Addr()}
+	if len(c.NAS.Addrs) == 0 {
+		for _, p := range c.Prefixes {
+			if p.IsSingleIP() {
+				c.NAS.Addrs = append(c.NAS.Addrs, p.Addr())
+			}
+		}
 	}
 	c.NAS.Identifier = c.Name
 	for _, name := range []string{k.Shortname, k.NASIdentifier} {
@@ -239,32 +251,47 @@ func (r *reader) coaServer(c *Client, p *conf.Pair) {
 // sameClients reports two clients that state the same. Where one of two with the same address does not say proto, it has what the
 // others leave.
 func (r *reader) sameClients(all []*Client, stated map[*Client]bool) {
-	type key struct {
-		prefix     netip.Prefix
-		everywhere bool
-	}
-	byPrefix := map[key][]*Client{}
+	byPrefix := map[netip.Prefix][]*Client{} // under the zero one those of everywhere
 	for _, c := range all {
-		at := key{c.Prefix, c.Everywhere}
-		byPrefix[at] = append(byPrefix[at], c)
+		for _, at := range prefixesOf(c) {
+			byPrefix[at] = append(byPrefix[at], c)
+		}
 	}
 	for _, c := range all {
-		for _, d := range byPrefix[key{c.Prefix, c.Everywhere}] {
-			if c.Certificate == nil && d.Certificate == nil && !stated[c] && stated[d] {
-				c.Proto &^= d.Proto
+		for _, at := range prefixesOf(c) {
+			for _, d := range byPrefix[at] {
+				if c.Certificate == nil && d.Certificate == nil && !stated[c] && stated[d] {
+					c.Proto &^= d.Proto
+				}
 			}
 		}
 	}
 	for _, c := range all {
-		for _, before := range byPrefix[key{c.Prefix, c.Everywhere}] {
+		if before := sameAs(c, byPrefix); before != nil {
+			r.errs = append(r.errs, &conf.Error{Pos: c.At, Msg: fmt.Sprintf(
+				"client %s: states the same as client %s at %v (address, proto and certificate)", c.Name, before.Name, before.At)})
+		}
+	}
+}
+
+func prefixesOf(c *Client) []netip.Prefix {
+	if c.Everywhere {
+		return []netip.Prefix{{}}
+	}
+	return c.Prefixes
+}
+
+// sameAs finds a client before c that could as well be meant where c is.
+func sameAs(c *Client, byPrefix map[netip.Prefix][]*Client) *Client {
+	for _, at := range prefixesOf(c) {
+		for _, before := range byPrefix[at] {
 			if before == c {
 				break
 			}
 			if (c.Proto&before.Proto != 0 || c.Proto == 0 || before.Proto == 0) && cert.Same(c.Certificate, before.Certificate) {
-				r.errs = append(r.errs, &conf.Error{Pos: c.At, Msg: fmt.Sprintf(
-					"client %s: states the same as client %s at %v (address, proto and certificate)", c.Name, before.Name, before.At)})
-				break
+				return before
 			}
 		}
 	}
+	return nil
 }

@@ -114,12 +114,12 @@ func (p printer) clients(list *ClientList) {
 }
 
 func (p printer) client(c *Client) {
-	switch {
-	case c.Everywhere:
-	case c.Prefix.IsSingleIP():
-		p.key("ipaddr", c.Prefix.Addr())
-	default:
-		p.key("ipaddr", c.Prefix)
+	for _, prefix := range c.Prefixes {
+		if prefix.IsSingleIP() {
+			p.key("ipaddr", prefix.Addr())
+		} else {
+			p.key("ipaddr", prefix)
+		}
 	}
 	p.key("proto", c.Proto)
 	p.key("secret", c.Secret)

@@ -25,13 +25,19 @@ client radius.example.org {
 }`, `
 gw.conf:2:11: ipaddr: ` + "`radius.example.org`" + ` is no address: clients are known by theirs, and names are not looked up
 gw.conf:5:1: client radius.example.org: ipaddr is missing (or certificate { }, for a client that is known by that alone)`},
-		{"client with two addresses", `
+		{"client with the same address twice", `
 client x {
 	ipaddr = 192.0.2.1
-	ipv6addr = ::1
+	ipv4addr = 192.0.2.1/32
+	secret = s
+}
+client y {
+	ipaddr = 192.0.2.2
+	ipaddr = 192.0.2.1
 	secret = s
 }`, `
-gw.conf:3:13: ipv6addr: only one of ipaddr, ipv4addr and ipv6addr can be given; ipaddr is at gw.conf:2:2`},
+gw.conf:3:13: ipv4addr: 192.0.2.1/32 is given already
+gw.conf:6:1: client y: states the same as client x at gw.conf:1:1 (address, proto and certificate)`},
 		{"client's bad values", `
 client x {
 	ipv4addr = 2001:db8::1
