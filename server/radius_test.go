@@ -1,0 +1,154 @@
+package server
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"sync"
+	"testing"
+
+	"github.com/frio-io/frio/radius"
+)
+
+// homeOf is a home server on udp that answers each request when release is closed; it tells each on arrived.
+func homeOf(t *testing.T, secret string, arrived chan<- struct{}, release <-chan struct{}) (port int) {
+	t.Helper()
+	conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var running sync.WaitGroup
+	t.Cleanup(func() { conn.Close(); running.Wait() })
+	running.Go(func() {
+		for {
+			buf := make([]byte, radius.MaxSize)
+			n, from, err := conn.ReadFromUDPAddrPort(buf)
+			if err != nil {
+				return
+			}
+			if arrived != nil {
+				arrived <- struct{}{}
+			}
+			running.Go(func() {
+				<-release
+				req, err := radius.Parse(buf[:n])
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				b := radius.NewReply(nil, radius.AccessAccept, req)
+				reply, err := b.Seal(radius.NewKeys([]byte(secret)))
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				_, _ = conn.WriteToUDPAddrPort(reply, from) // the test's end closes it
+			})
+		}
+	})
+	return conn.LocalAddr().(*net.UDPAddr).Port
+}
+
+func gatewayText(home int) string {
+	return fmt.Sprintf(`thread {
+	network = 4
+}
+server gateway {
+	namespace = radius
+	listen tcp {
+		protocol = tcp
+		tcp {
+			ipaddr = 127.0.0.1
+			port = 0
+		}
+	}
+	listen udp {
+		protocol = udp
+		udp {
+			ipaddr = 127.0.0.1
+			port = 0
+		}
+	}
+}
+client any {
+	ipaddr = 127.0.0.1
+	proto = *
+	secret = a
+}
+home_server one {
+	ipaddr = 127.0.0.1
+	port = %d
+	secret = b
+	status_check = none
+}
+home_server_pool one {
+	home_server = one
+}
+realm DEFAULT {
+	pool = one
+}
+`, home)
+}
+
+// ask sends a request to a gateway and reads its answer.
+func ask(conn net.Conn, id uint8) error {
+	keys := radius.NewKeys([]byte("a"))
+	b := radius.NewRequest(nil, radius.AccessRequest, id, [16]byte{id, 1})
+	b.AddString(radius.UserName, "bob")
+	request, err := b.Seal(keys)
+	if err != nil {
+		return err
+	}
+	if _, err := conn.Write(request); err != nil {
+		return err
+	}
+	buf := make([]byte, radius.MaxSize)
+	n, err := io.ReadAtLeast(conn, buf, radius.HeaderSize)
+	if err != nil {
+		return err
+	}
+	reply, err := radius.Parse(buf[:n])
+	if err != nil {
+		return err
+	}
+	if err := keys.CheckReply(reply, request[4:20], true); err != nil {
+		return err
+	}
+	if reply.Code() != radius.AccessAccept || reply.ID() != id {
+		return fmt.Errorf("got %v of id %d, want Access-Accept of %d", reply.Code(), reply.ID(), id)
+	}
+	return nil
+}
+
+// Clients on each thread are answered, and what a stopping gateway has under way is answered first. Nothing is left on its threads then.
+func TestRadiusThreads(t *testing.T) {
+	const clients = 16
+	arrived, release := make(chan struct{}, clients), make(chan struct{})
+	s := spread(t, gatewayText(homeOf(t, "b", arrived, release)))
+	var running sync.WaitGroup
+	for i := range clients {
+		conn, err := net.Dial([]string{"tcp", "udp"}[i%2], bound(s, i%2))
+		if err != nil {
+			t.Fatal(err)
+		}
+		running.Go(func() {
+			defer conn.Close()
+			if err := ask(conn, uint8(i)); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	for range clients {
+		<-arrived
+	}
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		if cut, err := s.Shutdown(); err != nil || !cut.None() {
+			t.Errorf("Shutdown: %v, %v", cut, err)
+		}
+	}()
+	close(release)
+	running.Wait()
+	<-stopped
+}
