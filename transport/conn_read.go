@@ -21,69 +21,6 @@ func (c *Conn) readable() {
 	}
 }
 
-// readDatagrams gives the datagrams that wait to the user, straight from where the kernel put them.
-func (c *Conn) readDatagrams() {
-	l, size := c.lane, c.cfg.MessageMax
-	batch := min(batchMax, reserveMax/size)
-	for range turnBatches {
-		room, err := l.set.Reserve(batch*size, batch)
-		if err != nil {
-			return // others hold the ring: it is level-triggered, so the next turn tries again
-		}
-		packets := l.in[:batch]
-		for i := range packets {
-			packets[i] = frio.Packet{Data: room[i*size : i*size : (i+1)*size]}
-		}
-		count, err := c.readSome(packets)
-		if count == 0 {
-			if c.stopsReading(err) {
-				return
-			}
-			continue
-		}
-		for i := range packets[:count] {
-			c.gotDatagram(&packets[i], room[i*size:(i+1)*size])
-			if c.over {
-				return
-			}
-		}
-		if count < batch {
-			return // level-triggered: what came meanwhile is announced
-		}
-	}
-}
-
-// stopsReading looks after an error of reading, and tells whether to stop.
-func (c *Conn) stopsReading(err error) bool {
-	switch one, ok := err.(*frio.PacketError); {
-	case ok:
-		c.fault(one)
-		return c.over || c.failed != nil
-	case err == io.EOF:
-		c.end(io.EOF)
-	case err != nil && err != frio.ErrAgain:
-		c.fail(err)
-	}
-	return true
-}
-
-// gotDatagram gives one datagram to the user. room is its place in the reservation.
-func (c *Conn) gotDatagram(p *frio.Packet, room []byte) {
-	l, n := c.lane, len(p.Data)
-	if p.Err != nil {
-		l.set.Skip(len(room))
-		c.fault(p.Err)
-		return
-	}
-	if n > 0 && &p.Data[0] != &room[0] {
-		copy(room, p.Data) // another one's buffer was moved up here, over a datagram that the IO refused
-	}
-	c.came(1, n)
-	m := Message{m: l.set.Commit(n), Addr: Addr{p.Remote, p.Local, p.Ifindex}}
-	l.set.Skip(len(room) - n)
-	c.deliver(m)
-}
-
 // deliver lends m to the user. It lies in the lane meanwhile: nothing is allocated for it.
 func (c *Conn) deliver(m Message) {
 	l := c.lane
@@ -93,20 +30,6 @@ func (c *Conn) deliver(m Message) {
 	if !l.message.taken {
 		m.m.Done()
 	}
-}
-
-// readSome is ReadPackets, also of an IO that gives one datagram at a time.
-func (c *Conn) readSome(packets []frio.Packet) (int, error) {
-	if c.packets != nil {
-		return c.packets.ReadPackets(packets)
-	}
-	p := &packets[0]
-	n, err := c.io.Read(p.Data[:cap(p.Data)])
-	if err != nil {
-		return 0, err
-	}
-	p.Data = p.Data[:n]
-	return 1, nil
 }
 
 // readStream gives the messages that have come to the user.

@@ -87,24 +87,6 @@ func (c *Conn) Full() bool { return c.pressed }
 // Unsent is what waits to be sent of a stream, in bytes.
 func (c *Conn) Unsent() int { return c.outLen }
 
-// post puts a datagram into the list of c.
-func (c *Conn) post(to *Addr, msg []byte) {
-	l := c.lane
-	l.used += len(msg)
-	p := post{packet: frio.Packet{Data: msg}, next: -1}
-	if to != nil {
-		p.packet.Remote, p.packet.Local, p.packet.Ifindex = to.Remote, to.Local, to.Ifindex
-	}
-	at := int32(len(l.posts))
-	l.posts = append(l.posts, p)
-	if c.first < 0 {
-		c.first = at
-	} else {
-		l.posts[c.last].next = at
-	}
-	c.last = at
-}
-
 // writable is called by the loop.
 func (c *Conn) writable() {
 	switch {

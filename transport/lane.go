@@ -167,58 +167,32 @@ func (l *Lane) room(n int) []byte {
 	return l.arena[l.used:l.used:end]
 }
 
-// flushPosts sends the datagrams of c, those of one batch in a call. One that there is no room for is dropped and counted.
-func (c *Conn) flushPosts() {
-	l, at := c.lane, c.first
-	c.first, c.last = -1, -1
-	for at >= 0 && !c.over && c.failed == nil {
-		count := 0
-		for ; at >= 0 && count < batchMax; at = l.posts[at].next {
-			l.out[count] = l.posts[at].packet
-			count++
-		}
-		c.sendBatch(l.out[:count])
+// add and remove keep the list of those that live on the lane.
+func (l *Lane) add(c *Conn) {
+	c.prev, c.next = nil, l.conns
+	if c.next != nil {
+		c.next.prev = c
 	}
+	l.conns = c
 }
 
-func (c *Conn) sendBatch(batch []frio.Packet) {
-	for len(batch) > 0 {
-		count, err := c.sendSome(batch)
-		if count > 0 {
-			n := 0
-			for i := range batch[:count] {
-				n += len(batch[i].Data)
-			}
-			c.went(count, n)
-			batch = batch[count:]
-			continue
-		}
-		switch one, ok := err.(*frio.PacketError); {
-		case err == frio.ErrAgain:
-			c.dropped(len(batch))
-			c.fault(ErrNoRoom)
-			return
-		case ok:
-			c.fault(one)
-			batch = batch[1:]
-		default:
-			c.fail(err)
-			return
-		}
+func (l *Lane) remove(c *Conn) {
+	if c.prev != nil {
+		c.prev.next = c.next
+	} else if l.conns == c {
+		l.conns = c.next
 	}
+	if c.next != nil {
+		c.next.prev = c.prev
+	}
+	c.next, c.prev = nil, nil
 }
 
-// sendSome is WritePackets, also of an IO that takes one datagram at a time.
-func (c *Conn) sendSome(batch []frio.Packet) (int, error) {
-	if c.packets != nil {
-		return c.packets.WritePackets(batch)
+// Each calls f for the connections that live here; f may close the one it is called for.
+func (l *Lane) Each(f func(c *Conn)) {
+	for c := l.conns; c != nil; {
+		next := c.next
+		f(c)
+		c = next
 	}
-	data := batch[0].Data
-	if len(data) == 0 {
-		return 0, errEmpty // Write has no word for an empty datagram
-	}
-	if _, err := c.io.Write(data); err != nil {
-		return 0, err
-	}
-	return 1, nil
 }

@@ -37,6 +37,14 @@ type Message struct {
 
 type header struct{}
 
+// From is where a message came from: of a connection its peer.
+func (m *Message) From(c *Conn) netip.AddrPort {
+	if m.Remote.IsValid() {
+		return m.Remote
+	}
+	return c.RemoteAddr()
+}
+
 // Take keeps the message beyond the callback: its memory stays as it is, also for another thread, until Done. One that is kept long
 // keeps the ring from being used: such a one is copied.
 func (m *Message) Take() Held {

@@ -1,0 +1,121 @@
+package transport
+
+import (
+	"github.com/frio-io/frio"
+	"github.com/frio-io/frio/talloc"
+	"github.com/frio-io/frio/thread"
+)
+
+// arrive begins the Conn, or goes on with it on another thread.
+func (c *Conn) arrive(lane *Lane) {
+	c.lane = lane
+	lane.add(c)
+	if c.begun {
+		c.attached = false
+		if m, ok := c.user.(Mover); ok {
+			m.Arrive(c)
+		}
+		if due := c.due(); !due.IsZero() {
+			c.timer.Set(lane.loop, due)
+		}
+		if c.failed != nil || c.remaining || c.faulted != nil {
+			lane.loop.Defer(&c.notice)
+		}
+		c.settle()
+		return
+	}
+	c.begun = true
+	c.begin(c.io)
+	if c.port == nil {
+		c.settle()
+		c.connect()
+		return
+	}
+	var cfg Config
+	c.user, cfg = c.port.service.Serve(c)
+	c.cfg = cfg.withDefaults()
+	c.proceed()
+}
+
+// Dial makes a Conn of the connecting side, with its context below parent, and starts to connect. open makes the IO in that context. It is no
+// member of a pool: who owns parent takes it along when that goes to another thread, by Leave and Arrive.
+func Dial(lane *Lane, parent *talloc.Context, name string, open func(ctx *talloc.Context) (frio.IO, error), cfg Config, user User) (*Conn, error) {
+	c, err := newConn(lane, parent, name)
+	if err != nil {
+		return nil, err
+	}
+	if c.io, err = open(&c.ctx); err != nil {
+		c.ctx.Free()
+		return nil, err
+	}
+	c.user, c.cfg = user, cfg.withDefaults()
+	c.arrive(lane)
+	return c, nil
+}
+
+// Leave takes a Conn that Dial made off its thread, before its context goes to another.
+func (c *Conn) Leave() {
+	if c.over || c.lane == nil {
+		return
+	}
+	c.leave()
+	_ = c.io.Event(nil, nil, nil) // a closed one is in no loop
+}
+
+// Arrive goes on with it on another thread.
+func (c *Conn) Arrive(lane *Lane) { c.arrive(lane) }
+
+// leave takes the Conn off its thread.
+func (c *Conn) leave() {
+	if !c.begun {
+		return
+	}
+	if c.dirty {
+		c.lane.Flush()
+	}
+	if m, ok := c.user.(Mover); ok {
+		m.Leave(c)
+	}
+	if c.over {
+		return
+	}
+	c.notice.Cancel()
+	c.timer.Stop()
+	c.lane.remove(c)
+	c.lane = nil
+}
+
+// Attach, Detach and End make a Conn the user of its Member.
+func (c *Conn) Attach(m *thread.Member) {
+	c.member = m
+	lane := c.lane
+	if c.port != nil {
+		lane = c.lanes.Of(m.Thread())
+	}
+	c.arrive(lane)
+}
+
+// Detach takes it off its thread.
+func (c *Conn) Detach(*thread.Member) { c.leave() }
+
+// End ends it: in order and soon, for thread.ErrStopping.
+func (c *Conn) End(m *thread.Member, reason error) {
+	switch {
+	case c.over:
+	case !c.begun || c.lane == nil:
+		// It was on its way when the pool stopped: its user has not been told of it, or is nowhere.
+		c.over = true
+		_ = c.io.Close() // the pool says what it cut
+		if c.begun && c.port != nil {
+			c.port.service.Gone(c)
+		}
+		c.ctx.Free()
+	case reason == thread.ErrStopping:
+		c.user.Drain(c)
+	default:
+		c.end(reason)
+		if !c.over {
+			_ = c.Close() // the pool says what it cut
+		}
+	}
+}
