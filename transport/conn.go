@@ -54,6 +54,7 @@ type Conn struct {
 	member   *thread.Member // nil on a lane that was given a loop
 
 	begun, up, over, paused bool
+	starved                 bool  // the ring had no room: it is tried again by the timer
 	ended                   bool  // nothing more is read
 	told                    bool  // End was called
 	failed                  error // the connection is lost
@@ -102,6 +103,10 @@ func (c *Conn) begin(one frio.IO) {
 	c.io = one
 	if c.datagram = one.Kind() == frio.Datagram; c.datagram {
 		c.packets, _ = one.(frio.PacketIO)
+	}
+	if a, ok := one.(frio.Addresser); c.port != nil && c.port.near == c && (!ok || !a.LocalAddr().IsValid()) {
+		// Its peers have no addresses that a Packet holds (unix): only Write knows whom to answer, one at a time.
+		c.packets = nil
 	}
 	_, c.layered = one.(frio.Layer)
 	c.notice.Init((*connNotice)(c))
@@ -214,7 +219,8 @@ func (c *Conn) connect() {
 	}
 }
 
-// Pause has nothing more be read until Resume. What was read and not given waits.
+// Pause has nothing more be read until Resume. Of a stream, what was read and not given waits; of datagrams, those that were read together with
+// the one that is being given, 63 at most, still come.
 func (c *Conn) Pause() {
 	c.paused = true
 	c.settle()
@@ -237,8 +243,11 @@ func (c *Conn) settle() {
 	if c.over || c.io == nil {
 		return
 	}
-	reads := c.up && !c.paused && !c.ended && c.failed == nil && !c.remaining
-	writes := c.failed == nil && (!c.up || c.outLen > 0)
+	reads := c.listens() && !c.starved && !c.remaining
+	writes := c.failed == nil && (!c.up || c.outLen > 0 || c.shut && !c.shutDone)
+	if reads && !c.reads && !c.began.IsZero() {
+		c.began = c.lane.loop.Now() // while nothing was read the peer could do nothing about it
+	}
 	if c.attached && reads == c.reads && writes == c.writes {
 		return
 	}
@@ -254,39 +263,77 @@ func (c *Conn) settle() {
 		return
 	}
 	c.attached, c.reads, c.writes = true, reads, writes
-	c.watch()
+	c.arm()
 }
 
-// watchInterval is how often an IO is looked after of which nothing is wished: such a one cannot tell that its own limits ended it.
-const watchInterval = time.Second
+// listens tells whether the user is there for what comes.
+func (c *Conn) listens() bool {
+	return c.up && !c.paused && !c.ended && !c.over && c.failed == nil
+}
 
-func (c *Conn) watch() {
-	if !c.reads && !c.writes && c.timer.When().IsZero() && !c.told {
-		c.timer.Set(c.lane.loop, c.lane.loop.Now().Add(watchInterval))
+const (
+	// watchInterval is how often an IO is looked after of which nothing is wished: such a one cannot tell that its own limits ended it.
+	watchInterval = time.Second
+	// starveDelay is how soon the ring is tried again after it had no room: those who hold its messages are on other threads, and
+	// 1024 messages in 10 ms are more than they work on.
+	starveDelay = 10 * time.Millisecond
+)
+
+// arm sets the timer to the nearest of what it is for; it is never moved to later, but looks again.
+func (c *Conn) arm() {
+	now := c.lane.loop.Now()
+	var at time.Time
+	switch due := c.due(); {
+	case c.told:
+		return
+	case c.starved:
+		at = now.Add(starveDelay)
+	case !due.IsZero():
+		at = due
+	case !c.reads && !c.writes:
+		at = now.Add(watchInterval)
+	default:
+		return
+	}
+	if when := c.timer.When(); when.IsZero() || at.Before(when) {
+		c.timer.Set(c.lane.loop, at)
 	}
 }
 
 func (c *Conn) expire(now time.Time) {
-	if !c.reads && !c.writes && StateOf(c.io) == frio.StateFailed {
+	switch due := c.due(); {
+	case c.failed != nil:
+		return
+	case !c.reads && !c.writes && StateOf(c.io) == frio.StateFailed:
 		c.fail(c.ending())
 		return
-	}
-	if due := c.due(); !due.IsZero() {
-		if !now.Before(due) {
-			c.fail(&frio.TimeoutError{Limit: "message_timeout"})
-			return
+	case c.starved:
+		c.starved = false
+		if c.remaining {
+			c.lane.loop.Defer(&c.notice)
 		}
-		c.timer.Set(c.lane.loop, due)
+		c.settle()
+	case !due.IsZero() && !now.Before(due):
+		c.fail(&frio.TimeoutError{Limit: "message_timeout"})
+		return
 	}
-	c.watch()
+	c.arm()
 }
 
-// due is when the message that has begun must be whole.
+// due is when the message that has begun must be whole; zero while none is read.
 func (c *Conn) due() time.Time {
-	if c.began.IsZero() || c.cfg.Timeout == 0 {
+	if c.began.IsZero() || c.cfg.Timeout == 0 || !c.reads {
 		return time.Time{}
 	}
 	return c.began.Add(c.cfg.Timeout)
+}
+
+// starve has the connection wait until others let go of what they hold of the ring. The loop would tell of what waits in the
+// socket again and again.
+func (c *Conn) starve() {
+	c.starved = true
+	c.settle()
+	c.arm()
 }
 
 // fail notes that the connection is lost; the user is told by a task.
@@ -311,26 +358,37 @@ func (c *Conn) fault(err error) {
 	c.lane.loop.Defer(&c.notice)
 }
 
-// tell is what a callback of the loop is for that no descriptor causes.
+// tell is what a callback of the loop is for that no descriptor causes. The user may close the connection in any of its calls.
 func (c *Conn) tell() {
 	if err := c.faulted; err != nil && !c.over {
 		c.faulted = nil
 		c.user.Fault(c, err)
 	}
-	switch {
-	case c.over:
-	case c.failed != nil:
+	if !c.over && c.failed == nil {
+		c.goOn()
+	}
+	if !c.over && c.failed != nil {
 		c.end(c.failed)
-	case !c.up:
+	}
+}
+
+// goOn does what was put off.
+func (c *Conn) goOn() {
+	if !c.up {
 		c.proceed()
-	case c.pressed && c.outLen <= outLow:
-		c.relieve()
-	case c.remaining && !c.paused:
-		c.cutPart()
-	case c.shutDone && !c.emptied:
-		c.emptied = true
+	}
+	if c.over {
+		return
+	}
+	if relieved := c.pressed && c.outLen <= outLow; relieved || c.shutDone && !c.emptied {
+		c.pressed = c.pressed && !relieved
+		c.emptied = c.shutDone
 		c.user.Room(c)
 	}
+	if c.remaining && c.listens() {
+		c.cutPart()
+	}
+	c.settle()
 }
 
 // end tells the user, once each, of the end in order and of the loss.

@@ -10,16 +10,21 @@ import (
 func (c *Conn) readDatagrams() {
 	l, size := c.lane, c.cfg.MessageMax
 	batch := min(batchMax, reserveMax/size)
-	for range turnBatches {
+	if c.packets == nil {
+		batch = 1
+	}
+	for got := 0; got < turnDatagrams && c.listens(); {
 		room, err := l.set.Reserve(batch*size, batch)
 		if err != nil {
-			return // others hold the ring: it is level-triggered, so the next turn tries again
+			c.starve()
+			return
 		}
 		packets := l.in[:batch]
 		for i := range packets {
 			packets[i] = frio.Packet{Data: room[i*size : i*size : (i+1)*size]}
 		}
 		count, err := c.readSome(packets)
+		got += max(count, 1)
 		if count == 0 {
 			if c.stopsReading(err) {
 				return

@@ -8,18 +8,16 @@ import (
 
 // arrive begins the Conn, or goes on with it on another thread.
 func (c *Conn) arrive(lane *Lane) {
+	if c.over {
+		return
+	}
 	c.lane = lane
 	lane.add(c)
 	if c.begun {
-		c.attached = false
+		c.attached, c.reads, c.writes = false, false, false
+		lane.loop.Defer(&c.notice) // whatever there was to tell
 		if m, ok := c.user.(Mover); ok {
 			m.Arrive(c)
-		}
-		if due := c.due(); !due.IsZero() {
-			c.timer.Set(lane.loop, due)
-		}
-		if c.failed != nil || c.remaining || c.faulted != nil {
-			lane.loop.Defer(&c.notice)
 		}
 		c.settle()
 		return
@@ -67,11 +65,8 @@ func (c *Conn) Arrive(lane *Lane) { c.arrive(lane) }
 
 // leave takes the Conn off its thread.
 func (c *Conn) leave() {
-	if !c.begun {
+	if !c.begun || c.over {
 		return
-	}
-	if c.dirty {
-		c.lane.Flush()
 	}
 	if m, ok := c.user.(Mover); ok {
 		m.Leave(c)
@@ -79,8 +74,12 @@ func (c *Conn) leave() {
 	if c.over {
 		return
 	}
+	if c.dirty {
+		c.lane.Flush()
+	}
 	c.notice.Cancel()
 	c.timer.Stop()
+	c.starved = false
 	c.lane.remove(c)
 	c.lane = nil
 }

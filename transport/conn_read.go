@@ -10,15 +10,22 @@ import (
 
 // readable is called by the loop.
 func (c *Conn) readable() {
+	l := c.lane
 	switch {
-	case c.over:
+	case c.over || l.reading:
+		return // level-triggered: what a user who is being told of a message has asked for comes in the next turn
 	case !c.up:
 		c.proceed()
-	case c.datagram:
+		return
+	}
+	l.reading = true
+	if c.datagram {
 		c.readDatagrams()
-	default:
+	} else {
 		c.readStream()
 	}
+	l.reading = false
+	c.settle()
 }
 
 // deliver lends m to the user. It lies in the lane meanwhile: nothing is allocated for it.
@@ -39,13 +46,14 @@ func (c *Conn) readStream() {
 		most = readMax
 	}
 	for range turnReads {
-		if c.over || c.paused || c.ended || c.failed != nil || c.remaining {
+		if !c.listens() || c.remaining {
 			break
 		}
 		have := c.partLen
 		room, err := c.lane.set.Reserve(have+most, readMessages)
 		if err != nil {
-			break // others hold the ring: it is level-triggered, so the next turn tries again
+			c.starve()
+			return
 		}
 		n, err := c.io.Read(room[have:])
 		if err != nil {
@@ -59,7 +67,6 @@ func (c *Conn) readStream() {
 		}
 		c.cut(room[:have+n])
 	}
-	c.settle()
 }
 
 func (c *Conn) streamEnds(err error) {
@@ -67,6 +74,8 @@ func (c *Conn) streamEnds(err error) {
 	case err == frio.ErrAgain:
 	case err == io.EOF && c.partLen > 0:
 		c.fail(io.ErrUnexpectedEOF)
+	case err == io.EOF && c.broken != nil:
+		c.fail(c.broken) // neither direction is left
 	case err == io.EOF:
 		c.end(io.EOF)
 	default:
@@ -82,7 +91,7 @@ func (c *Conn) cut(b []byte) {
 		n := len(b)
 		if c.cfg.Frame != nil {
 			var err error
-			if n, err = c.cfg.Frame(b); err == nil && n > c.cfg.MessageMax {
+			if n, err = c.cfg.Frame(b); err == nil && (n > c.cfg.MessageMax || n <= 0 && len(b) >= c.cfg.MessageMax) {
 				err = frio.ErrTooLong
 			}
 			if err != nil {
@@ -123,9 +132,7 @@ func (c *Conn) keepPart(b []byte, whole bool, began time.Time) {
 		began = c.lane.loop.Now()
 	}
 	c.began = began
-	if due := c.due(); !due.IsZero() && c.timer.When().IsZero() {
-		c.timer.Set(c.lane.loop, due)
-	}
+	c.arm()
 }
 
 func (c *Conn) dropPart() {
@@ -135,13 +142,15 @@ func (c *Conn) dropPart() {
 
 // cutPart goes on with what was kept.
 func (c *Conn) cutPart() {
+	l := c.lane
 	room, err := c.lane.set.Reserve(c.partLen, readMessages)
 	if err != nil {
-		c.lane.loop.Defer(&c.notice)
+		c.starve()
 		return
 	}
 	copy(room, c.part.Bytes())
 	c.dropPart()
+	l.reading = true
 	c.cut(room)
-	c.settle()
+	l.reading = false
 }

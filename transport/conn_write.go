@@ -2,6 +2,8 @@ package transport
 
 import (
 	"errors"
+	"net"
+	"syscall"
 
 	"github.com/frio-io/frio"
 	"github.com/frio-io/frio/talloc"
@@ -11,10 +13,14 @@ import (
 // anything else is sent on this thread. ErrFull: a stream has all the output that it may. Any other error is that of a lost connection.
 func (c *Conn) Reserve(n int) ([]byte, error) {
 	switch {
+	case c.over:
+		return nil, net.ErrClosed
 	case c.failed != nil:
 		return nil, c.failed
 	case c.broken != nil:
 		return nil, c.broken
+	case c.shut:
+		return nil, syscall.EPIPE
 	case c.datagram:
 		if n > arenaBytes {
 			return nil, frio.ErrTooLong
@@ -28,15 +34,19 @@ func (c *Conn) Reserve(n int) ([]byte, error) {
 	if room := c.out.Bytes(); len(room)-end >= n {
 		return room[end:end], nil
 	}
-	// First what is there goes out, then it moves to the front, then there is more memory.
-	c.flush()
+	if c.outLen+n <= outHigh {
+		return c.grow(max(c.outLen+n, min(2*c.outLen, outHigh, c.cfg.OutMax))) // it leaves with the rest of the turn, in one call
+	}
+	if !c.writes { // else the socket has just taken no more
+		c.flush()
+	}
 	if c.failed != nil || c.broken != nil {
 		return nil, errors.Join(c.failed, c.broken)
 	}
 	if c.out.IsZero() {
 		return c.grow(max(n, outFirst))
 	}
-	return c.grow(max(c.outLen+n, 2*c.outLen))
+	return c.grow(max(c.outLen+n, min(2*c.outLen, c.cfg.OutMax)))
 }
 
 // grow makes the output's memory n bytes, with what is in it at the front.
@@ -60,9 +70,14 @@ func (c *Conn) grow(n int) ([]byte, error) {
 // Commit sends msg, which was appended to what Reserve returned, at the end of the turn; to is where a datagram goes, nil for a
 // connection.
 func (c *Conn) Commit(to *Addr, msg []byte) {
-	if c.datagram {
+	switch {
+	case c.over || c.failed != nil || c.broken != nil:
+		return
+	case c.datagram:
 		c.post(to, msg)
-	} else {
+	case len(msg) > len(c.out.Bytes())-c.outFrom-c.outLen:
+		panic("transport: Commit of more than Reserve gave: " + c.io.Describe())
+	default:
 		c.outLen += len(msg)
 		c.went(1, 0)
 		c.pressed = c.pressed || c.outLen > outHigh
@@ -115,8 +130,10 @@ func (c *Conn) flush() {
 	if c.outLen == 0 && c.shut && !c.shutDone {
 		c.shutDone = true
 		c.lane.loop.Defer(&c.notice) // Room
-		if err := c.io.(frio.CloseWriter).CloseWrite(); err != nil {
-			c.breaks(err)
+		if c.broken == nil && c.failed == nil {
+			if err := c.io.(frio.CloseWriter).CloseWrite(); err != nil {
+				c.breaks(err)
+			}
 		}
 	}
 	if c.pressed && c.outLen <= outLow {
@@ -190,17 +207,4 @@ func (c *Conn) writeAll(n int) error {
 	}
 	c.outRest = 0
 	return nil
-}
-
-// relieve goes on after output had been full.
-func (c *Conn) relieve() {
-	c.pressed = false
-	c.user.Room(c)
-	if c.over {
-		return
-	}
-	if c.remaining {
-		c.lane.loop.Defer(&c.notice)
-	}
-	c.settle()
 }

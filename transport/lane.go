@@ -14,10 +14,10 @@ const (
 	// batchMax is how many datagrams are moved in a call, and reserveMax what a batch may take of the ring: a quarter.
 	batchMax   = 64
 	reserveMax = queue.RingBytes / 4
-	// turnReads and turnBatches bound what one callback reads, so that one busy connection does not hold up the others of its
-	// thread.
-	turnReads   = 8
-	turnBatches = 4
+	// turnReads and turnDatagrams, four batches, bound what one callback reads, so that one busy connection does not hold up the
+	// others of its thread.
+	turnReads     = 8
+	turnDatagrams = 4 * batchMax
 	// arenaBytes is what the datagrams of a turn may take before they are sent: 64 of the largest RADIUS packets.
 	arenaBytes = 256 << 10
 )
@@ -40,8 +40,8 @@ type Lane struct {
 	arena   []byte  // their data
 	used    int     // of arena
 	ends    []func()
-	// flushing: no user is called, what there is to tell is told later.
-	flushing bool
+	// flushing: no user is called, what there is to tell is told later. reading: the reservation of set is in use.
+	flushing, reading bool
 }
 
 // post is a datagram to be sent, in the list of its Conn.

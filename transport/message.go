@@ -70,7 +70,7 @@ type Config struct {
 	Frame      Framer        // of streams; nil: whatever is read is a message
 	MessageMax int           // the longest message in bytes, at most 64 KiB; longer datagrams are dropped and told as a fault
 	Timeout    time.Duration // message_timeout: for the rest of a message that has begun; 0: never
-	OutMax     int           // what a stream may have to send, in bytes; default outMax
+	OutMax     int           // what a stream may have to send, in bytes; default outMax; one message may always wait
 	Counts     *Counts       // counts too, for all that share it; nil: nobody's
 }
 
@@ -91,10 +91,10 @@ const (
 
 func (c *Config) withDefaults() Config {
 	d := *c
-	if d.MessageMax == 0 {
+	if d.MessageMax <= 0 || d.MessageMax > chunkMax {
 		d.MessageMax = chunkMax
 	}
-	if d.OutMax == 0 {
+	if d.OutMax <= 0 {
 		d.OutMax = outMax
 	}
 	return d

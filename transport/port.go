@@ -167,10 +167,6 @@ func (p *Port) alone() {
 	}
 	c.port, c.io, p.near = p, p.io, c
 	c.arrive(p.lane)
-	if a, ok := p.io.(frio.Addresser); !ok || !a.LocalAddr().IsValid() {
-		// Its peers have no addresses that a Packet holds (unix): only Write knows whom to answer, one at a time.
-		c.packets = nil
-	}
 	c.readable()
 }
 
@@ -180,7 +176,10 @@ func (p *Port) rest(err error) {
 		return
 	}
 	p.service.Fault(p, err)
-	if p.io.Event(p.lane.loop, nil, nil) == nil {
+	if p.refuses || p.over {
+		return
+	}
+	if err := p.io.Event(p.lane.loop, nil, nil); !errors.Is(err, net.ErrClosed) {
 		p.timer.Set(p.lane.loop, p.lane.loop.Now().Add(restDelay))
 	}
 }
@@ -207,10 +206,15 @@ func (p *Port) Refuse() {
 	}
 	p.refuses = true
 	p.timer.Stop()
-	if p.near != nil {
-		p.near.readable() // what has come is answered
-		p.near.Pause()
-		p.near.user.Drain(p.near)
+	p.dropSpare()
+	if c := p.near; c != nil {
+		if c.listens() {
+			c.readable() // what has come is answered
+		}
+		if !c.over {
+			c.Pause()
+			c.user.Drain(c)
+		}
 		return
 	}
 	if err := p.io.Event(p.lane.loop, nil, nil); err != nil {
@@ -229,7 +233,16 @@ func (p *Port) Close() error {
 	if p.near != nil {
 		return p.near.Close()
 	}
-	return p.io.Close()
+	err := p.io.Close()
+	if p.member == nil && p.lane != nil {
+		// It has closed its children, which no callback tells. A pool does.
+		p.lane.Each(func(c *Conn) {
+			if c.port == p && StateOf(c.io) == frio.StateClosed {
+				c.fail(net.ErrClosed)
+			}
+		})
+	}
+	return err
 }
 
 // Attach has the port served by the thread that it lives on.
@@ -237,6 +250,9 @@ func (p *Port) Attach(m *thread.Member) {
 	p.member, p.lane = m, p.lanes.Of(m.Thread())
 	if p.near != nil {
 		p.near.arrive(p.lane)
+		return
+	}
+	if p.refuses {
 		return
 	}
 	if err := p.serve(); err != nil {
