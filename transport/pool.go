@@ -26,6 +26,7 @@ type Pool struct {
 	need    time.Time    // since when all connections have been busy; zero: they are not
 	pause   time.Duration
 	next    time.Time // no connection is opened before
+	failed  bool      // a connection has failed since the last answer
 	failure error     // of the last
 	timer   event.Timer
 	used    bool
@@ -223,13 +224,21 @@ func (p *Pool) gone(l *link, err error) {
 	if err != nil {
 		p.peer.Counts.Failed.Add(1)
 		p.failure = err
+		if !p.failed {
+			// One failure may be of that connection alone: its peer was just restarted, or did not want its session resumed.
+			p.failed = true
+			return
+		}
 		p.pause = min(max(2*p.pause, backoffMin), backoffMax)
 		p.next = p.lane.loop.Now().Add(p.pause - time.Duration(p.random()*float64(p.pause)/4))
 	}
 }
 
-// abandon tells those that wait that no connection comes.
+// abandon tells those that wait that no connection comes, if none does.
 func (p *Pool) abandon(err error) {
+	if p.first != nil && p.opening == 0 {
+		_ = p.more() // after a first failure
+	}
 	if p.opening > 0 || !p.allRetire() {
 		return
 	}
@@ -240,7 +249,7 @@ func (p *Pool) abandon(err error) {
 
 // proven is called when an answer was seen: only then a connection counts as good.
 func (p *Pool) proven() {
-	p.pause, p.next, p.failure = 0, time.Time{}, nil
+	p.pause, p.next, p.failed, p.failure = 0, time.Time{}, false, nil
 }
 
 // upkeep is the Pool as its timer sees it.

@@ -31,6 +31,7 @@ const (
 type world struct {
 	*testing.T
 	sim     *sim.World
+	host    *sim.Kernel // of the gateway
 	nas     *sim.Kernel
 	host    *sim.Kernel // the gateway's
 	homes   [4]*sim.Kernel
@@ -63,6 +64,7 @@ func newWorldOf(t *testing.T, in *sim.World, text string) *world {
 		at = at.Next()
 	}
 	w.root = talloc.Root("test")
+	w.host = host
 	sock.SetKernel(w.root, host)
 	var err error
 	w.loop, err = event.New(w.root, host, event.Config{})

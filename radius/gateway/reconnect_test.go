@@ -1,0 +1,116 @@
+package gateway
+
+import (
+	"fmt"
+	"net/netip"
+	"syscall"
+	"testing"
+
+	"github.com/frio-io/frio"
+	"github.com/frio-io/frio/radius"
+	"github.com/frio-io/frio/sock"
+)
+
+// streamHome is a home server over tcp that closes its first connections when a request comes, without an answer.
+type streamHome struct {
+	*world
+	listener int
+	closes   int // how many more
+	open     []int
+	accepted int
+}
+
+func (w *world) streamHome(closes int) *streamHome {
+	w.Helper()
+	fd, err := w.homes[0].Socket(sock.Inet4, frio.Stream)
+	w.must(err)
+	w.must(w.homes[0].Bind(fd, sock.Addr{AddrPort: netip.MustParseAddrPort(homeAddr + ":1812")}))
+	w.must(w.homes[0].Listen(fd, 16))
+	h := &streamHome{world: w, listener: fd, closes: closes}
+	w.polls = append(w.polls, h.poll)
+	return h
+}
+
+func (h *streamHome) poll() {
+	for {
+		fd, _, err := h.homes[0].Accept(h.listener)
+		if err != nil {
+			break
+		}
+		h.accepted++
+		h.open = append(h.open, fd)
+	}
+	for i, fd := range h.open {
+		buf := make([]byte, radius.MaxSize)
+		if fd < 0 {
+			continue
+		}
+		n, err := h.homes[0].Recv(fd, buf)
+		switch {
+		case err == syscall.EAGAIN:
+		case err != nil || n == 0:
+			h.must(h.homes[0].Close(fd))
+			h.open[i] = -1
+		case h.closes > 0:
+			h.closes--
+			h.must(h.homes[0].Close(fd))
+			h.open[i] = -1
+		default:
+			req, err := radius.Parse(buf[:n])
+			h.must(err)
+			b := radius.NewReply(nil, radius.AccessAccept, req)
+			if _, err := h.homes[0].Send(fd, seal(&b)); err != nil {
+				h.Error(err)
+			}
+		}
+	}
+}
+
+// A connection that fails costs nobody an answer: the next is tried at once, and only after that the home server is left alone for a while.
+func TestReconnectAtOnce(t *testing.T) {
+	for _, c := range []struct {
+		name            string
+		refused, closed int // connects that are refused, connections that are closed with the request on them
+		want            radius.Code
+		zombie          int
+	}{
+		{"nothing fails", 0, 0, radius.AccessAccept, 0},
+		{"refused once", 1, 0, radius.AccessAccept, 0},
+		{"refused twice", 2, 0, radius.AccessReject, 1},
+		{"closed once", 0, 1, radius.AccessAccept, 0},
+		{"closed twice", 0, 2, radius.AccessReject, 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newWorld(t, udpListen+homeText(0, "\tproto = tcp\n\tstatus_check = none\n")+poolText)
+			for nth := range c.refused {
+				w.host.Inject("Connect", nth+1, syscall.ECONNREFUSED)
+			}
+			h := w.streamHome(c.closed)
+			nas := w.udp(w.nas, "192.0.2.2:4000", nil)
+			began := w.sim.Now()
+			req := access(7, "bob", "hello")
+			nas.send(gatewayAddr+":1812", req)
+			if p := w.reply(nas.receive(), req); p.Code() != c.want {
+				t.Errorf("got %v, want %v", p.Code(), c.want)
+			}
+			if d := w.sim.Now().Sub(began); d >= trialWindow {
+				t.Errorf("it took %v", d)
+			}
+			if n := w.logged(`"home server zombie"`); n != c.zombie {
+				t.Errorf("the home server was said to be a zombie %d times, want %d", n, c.zombie)
+			}
+			if c.want == radius.AccessAccept && h.accepted != 1+c.closed {
+				t.Errorf("%d connections", h.accepted)
+			}
+			// Later it is as if nothing had been.
+			for id := range uint8(2) {
+				w.pass(probePace)
+				req := access(id, fmt.Sprint("user", id), "hello")
+				nas.send(gatewayAddr+":1812", req)
+				if p := w.reply(nas.receive(), req); p.Code() != radius.AccessAccept {
+					t.Errorf("later: got %v", p.Code())
+				}
+			}
+		})
+	}
+}
