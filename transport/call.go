@@ -1,9 +1,11 @@
 package transport
 
 import (
+	"errors"
+	"time"
+
 	"github.com/frio-io/frio/event"
 	"github.com/frio-io/frio/talloc"
-	"time"
 )
 
 // Caller owns a Call. It is told on the thread of the Call.
@@ -28,6 +30,7 @@ type Call struct {
 	owner Caller
 	id    int
 	msg   talloc.Buffer // of datagrams: what was sent, to send it again
+	since time.Time     // when it was sent, or began to wait
 
 	waiting    bool
 	prev, next *Call // in the list of those that wait
@@ -94,6 +97,36 @@ func (t *callTimer) Describe() string { return t.owner.Describe() }
 func (c *Call) Cancel() {
 	if c.pool != nil {
 		c.over()
+	}
+}
+
+// Doubt says that the answer is overdue. A connection on which nothing has come since the Call was sent takes no more: its peer may have
+// forgotten it without a word. The Call goes on.
+func (c *Call) Doubt() {
+	l := c.link
+	if l == nil || !l.heard.Before(c.since) || l.pool.peer.datagram && !l.conn.layered {
+		return // a plain socket for datagrams has a peer that remembers nothing
+	}
+	l.retire()
+}
+
+// errOverdue ends a connection that was not up in the time that a Call had.
+var errOverdue = errors.New("the connection took too long")
+
+// GiveUp is Doubt and Cancel. If the Call has waited for a connection, the one that has been on its way the longest ends: another attempt
+// may be luckier.
+func (c *Call) GiveUp() {
+	p, waited, since := c.pool, c.waiting, c.since
+	c.Doubt()
+	c.Cancel()
+	if !waited {
+		return
+	}
+	for _, l := range p.links {
+		if !l.up && !l.since.After(since) {
+			l.end(errOverdue)
+			return
+		}
 	}
 }
 

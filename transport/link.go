@@ -26,6 +26,7 @@ type link struct {
 	proven  bool
 	since   time.Time
 	last    time.Time // when something was sent or came
+	heard   time.Time // when something came
 }
 
 // dial makes the connection and starts to connect.
@@ -87,6 +88,7 @@ func (l *link) send(c *Call) error {
 	l.count++
 	l.uses++
 	l.last = p.lane.loop.Now()
+	c.since = l.last
 	l.conn.Commit(nil, msg)
 	p.peer.Counts.Requests.Add(1)
 	if p.peer.limits.Uses > 0 && l.uses >= p.peer.limits.Uses {
@@ -178,6 +180,7 @@ func (l *link) Up(c *Conn) {
 func (l *link) Message(c *Conn, m *Message) {
 	p := l.pool
 	l.last = p.lane.loop.Now()
+	l.heard = l.last
 	id := p.peer.proto.ID(m.Data)
 	if id < 0 || id >= len(l.calls) || l.calls[id] == nil {
 		p.peer.Counts.Unmatched.Add(1)

@@ -47,9 +47,10 @@ type Limits struct {
 
 const (
 	// backoffMin to backoffMax is how long after a failure a thread tries again: doubled each time, less up to a quarter at random, so
-	// that the threads and gateways that lost one peer do not come back together.
+	// that the threads and gateways that lost one peer do not come back together. It is below a second, so that who tries once a second
+	// always does.
 	backoffMin = 100 * time.Millisecond
-	backoffMax = 2 * time.Second
+	backoffMax = 800 * time.Millisecond
 	// upkeepInterval is how often connections are looked after.
 	upkeepInterval = time.Second
 	// waitingMax is how many requests of a thread wait for a connection: as many as FreeRADIUS has under way by default.

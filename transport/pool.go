@@ -58,7 +58,7 @@ func (p *Pool) Start(c *Call, owner Caller) error {
 	if !p.peer.outstanding.Take(1) {
 		return ErrBusy
 	}
-	c.pool, c.owner = p, owner
+	c.pool, c.owner, c.since = p, owner, p.lane.loop.Now()
 	p.busy.Add(1)
 	err := p.begin(c)
 	if err != nil && c.pool != nil {
@@ -122,7 +122,10 @@ func (p *Pool) more() error {
 		if p.need.IsZero() {
 			p.need = now
 		}
-		if now.Sub(p.need) < delay {
+		if due := p.need.Add(delay); now.Before(due) {
+			if at := p.timer.When(); at.IsZero() || due.Before(at) {
+				p.timer.Set(p.lane.loop, due)
+			}
 			return nil
 		}
 	}
@@ -198,6 +201,7 @@ func (p *Pool) serve() {
 	for p.first != nil {
 		l := p.pick()
 		if l == nil {
+			_ = p.more() // if there is none to be had, those that are there serve on
 			return
 		}
 		c := p.first
@@ -208,7 +212,7 @@ func (p *Pool) serve() {
 	}
 }
 
-// gone takes a connection out. Calls are those that were under way on it; why tells what to say to those that wait.
+// gone takes a connection out. After one that was good the next is opened at once. Calls are those that were under way on it; why tells what to say to those that wait.
 func (p *Pool) gone(l *link, err error) {
 	for i, one := range p.links {
 		if one == l {
@@ -277,8 +281,11 @@ func (u *upkeep) Expire(now time.Time) {
 		}
 	}
 	if p.first != nil && !p.closing {
-		if err := p.more(); err != nil {
-			p.abandon(err)
+		for need := p.waits; need > 0 && p.opening < limits.Connecting; need -= limits.Requests {
+			if err := p.more(); err != nil {
+				p.abandon(err)
+				break
+			}
 		}
 		p.serve()
 	}

@@ -33,7 +33,6 @@ type world struct {
 	sim     *sim.World
 	host    *sim.Kernel // of the gateway
 	nas     *sim.Kernel
-	host    *sim.Kernel // the gateway's
 	homes   [4]*sim.Kernel
 	root    *talloc.Context
 	loop    *event.Loop
