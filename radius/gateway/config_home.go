@@ -187,7 +187,7 @@ func (r *reader) sockets(cs *conf.Section, h *Home) {
 	if list := cs.Sections("limit"); len(list) > 0 {
 		r.note(list[0].Pos, "limit has no effect here: %s has no connections (max_outstanding limits the requests)", h.Stack)
 	}
-	h.Limit = ConnLimit{MaxConnections: socketsMax, Connecting: h.Limit.Connecting, OpenDelay: h.Limit.OpenDelay, CloseDelay: h.Limit.CloseDelay}
+	h.Limit = ConnLimit{MaxConnections: socketsMax, Connecting: h.Limit.Connecting, CloseDelay: h.Limit.CloseDelay}
 }
 
 // retransmitKeys are those of RFC 5080, Section 2.2.1.

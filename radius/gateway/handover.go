@@ -182,3 +182,6 @@ func (f *handedOver) cancel() { _ = f.to.lane.Loop().Post(f.end) }
 
 // sendAgain passes on a copy that the client sent.
 func (f *handedOver) sendAgain() { _ = f.to.lane.Loop().Post(func() { f.inner.Again() }) }
+
+// doubt has other requests take another connection.
+func (f *handedOver) doubt() { _ = f.to.lane.Loop().Post(func() { f.inner.Doubt() }) }

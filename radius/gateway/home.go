@@ -33,6 +33,8 @@ func (l life) String() string { return [...]string{"alive", "zombie", "dead"}[l]
 const (
 	// probePace is how often a home server that does not answer is looked at: so that one that is back is used within 2 s.
 	probePace = time.Second
+	// checksMax is how many checks are under way at a time: the next one does not wait for the time-out of the last.
+	checksMax = 2
 	// confirmPace is how soon after an answered check the next follows, of those that num_answers_to_alive asks for.
 	confirmPace = 100 * time.Millisecond
 )
@@ -73,11 +75,9 @@ type homeState struct {
 	// The owner's:
 	since   time.Time // of the present life
 	timer   event.Timer
-	check   transport.Call
-	checked [16]byte
-	code    radius.Code // of the check
-	answers int         // to checks, one after the other
-	expires time.Time   // of the check under way
+	checks  [checksMax]check
+	turn    int // of checks: the next one's place
+	answers int // to checks, one after the other
 }
 
 func newHomeState(g *Gateway, cfg *Home, owner *lane) *homeState {
@@ -94,7 +94,10 @@ func newHomeState(g *Gateway, cfg *Home, owner *lane) *homeState {
 		h.acct = transport.NewPeer(cfg.Name+" (accounting)", cfg.AcctIO, proto, limits, len(g.lanes))
 	}
 	h.timer.Init((*homeTimer)(h))
-	if h.cfg.StatusCheck == CheckStatus || h.cfg.StatusCheck == CheckRequest {
+	for i := range h.checks {
+		h.checks[i].home = h
+	}
+	if h.watched() {
 		h.asked.Store(true)
 		_ = owner.lane.Loop().Post(h.begin) // a loop that has just been made takes it
 	}
@@ -129,7 +132,7 @@ func (h *homeState) life() life { return life(h.now.Load()) }
 // takesTrial tells, once each probePace, that a request may be let through to a home server that seems not to be there: where checks
 // cannot tell. Thread: any.
 func (h *homeState) takesTrial(now time.Time) bool {
-	if h.knows.Load() || h.cfg.StatusCheck == CheckStatus || h.cfg.StatusCheck == CheckRequest ||
+	if h.knows.Load() || h.watched() ||
 		h.cfg.StatusCheck == CheckNone && h.cfg.ReviveInterval > 0 {
 		return false
 	}
@@ -211,7 +214,7 @@ func (h *homeState) become(next life, now time.Time) {
 	if next == alive {
 		h.answers = 0
 		h.timer.Stop()
-		if h.cfg.StatusCheck == CheckStatus || h.cfg.StatusCheck == CheckRequest {
+		if h.watched() {
 			h.arm(h.cfg.CheckInterval)
 		}
 	}
@@ -225,13 +228,24 @@ func (h *homeState) become(next life, now time.Time) {
 	}
 }
 
-// arm sets the timer, by up to a tenth earlier, so that gateways that began together do not check together.
+// watched tells whether it is checked while it lives, too.
+func (h *homeState) watched() bool {
+	return h.cfg.StatusCheck == CheckStatus || h.cfg.StatusCheck == CheckRequest
+}
+
+// arm sets the timer, by up to a tenth earlier, so that gateways that began together do not check together; and to when a check ends.
 func (h *homeState) arm(d time.Duration) {
 	loop := h.owner.lane.Loop()
 	if d > 0 {
 		d -= time.Duration(h.owner.random.Uint64() % uint64(d/10+1))
 	}
-	h.timer.Set(loop, loop.Now().Add(d))
+	at := loop.Now().Add(d)
+	for i := range h.checks {
+		if c := &h.checks[i]; c.Active() && c.expires.Before(at) {
+			at = c.expires
+		}
+	}
+	h.timer.Set(loop, at)
 }
 
 // homeTimer is the home server as its timer sees it.
@@ -244,20 +258,13 @@ func (t *homeTimer) Expire(now time.Time) {
 	if h.gone.Load() {
 		return
 	}
-	if h.check.Active() && !now.Before(h.expires) {
-		h.check.Cancel()
-		h.answers = 0
-		if h.life() == alive && h.lastReply.Load() < now.Add(-h.cfg.CheckTimeout).UnixNano() {
-			h.become(zombie, now)
-			return
-		}
-	}
+	h.endChecks(now)
 	switch h.life() {
 	case alive:
-		if now.UnixNano()-h.lastReply.Load() >= int64(h.cfg.CheckInterval) && !h.check.Active() {
+		if now.UnixNano()-h.lastReply.Load() >= int64(h.cfg.CheckInterval) && !h.checking() {
 			h.probe(now)
 		}
-		h.arm(h.next(h.cfg.CheckInterval))
+		h.arm(h.cfg.CheckInterval)
 		return
 	case zombie:
 		if now.Sub(h.since) >= h.cfg.ZombiePeriod {
@@ -269,95 +276,11 @@ func (t *homeTimer) Expire(now time.Time) {
 			return
 		}
 	}
-	if h.cfg.StatusCheck != CheckNone && !h.check.Active() {
+	if h.cfg.StatusCheck != CheckNone {
 		h.probe(now)
 	}
-	h.arm(h.next(min(h.cfg.CheckInterval, probePace)))
+	h.arm(probePace)
 }
-
-// next is when to look again: at the end of the check under way, if that comes first.
-func (h *homeState) next(d time.Duration) time.Duration {
-	if h.check.Active() {
-		return min(d, h.cfg.CheckTimeout)
-	}
-	return d
-}
-
-// probe sends a check.
-func (h *homeState) probe(now time.Time) {
-	h.counts.Checks.Add(1)
-	h.code = radius.StatusServer
-	peer := h.main
-	if h.cfg.StatusCheck == CheckRequest {
-		h.code = radius.AccessRequest
-		if h.cfg.Type&HomeAuth == 0 {
-			h.code = radius.AccountingRequest
-			peer = h.peer(h.code)
-		}
-	}
-	h.expires = now.Add(h.cfg.CheckTimeout)
-	if err := h.owner.pool(peer).Start(&h.check, (*checker)(h)); err != nil {
-		h.answers = 0
-	}
-}
-
-// checker is the home server as the owner of its check.
-type checker homeState
-
-func (c *checker) Describe() string { return "check of home_server " + c.cfg.Name }
-
-func (c *checker) Encode(_ *transport.Call, dst []byte, id int) ([]byte, error) {
-	var vector [16]byte
-	h := (*homeState)(c)
-	h.owner.authenticator(&vector)
-	keys := h.owner.keysOf(h.cfg.Secret)
-	b := radius.NewRequest(dst, h.code, uint8(id), vector)
-	b.AddString(radius.NASIdentifier, "frio")
-	if h.code != radius.StatusServer {
-		b.AddString(radius.UserName, h.cfg.CheckUser)
-	}
-	switch h.code {
-	case radius.AccessRequest:
-		b.HidePassword(keys, []byte(h.cfg.CheckPassword.Reveal()))
-	case radius.AccountingRequest:
-		b.AddUint32(radius.AcctStatusType, acctStop)
-		b.AddString(radius.AcctSessionID, "00000000")
-	}
-	msg, err := b.Seal(keys)
-	if err == nil {
-		copy(h.checked[:], msg[len(dst)+4:])
-	}
-	return msg, err
-}
-
-// acctStop is Acct-Status-Type Stop (RFC 2866, Section 5.1): of a session that never was it changes nothing.
-const acctStop = 2
-
-// Answer takes what a home server says to a check; Access-Reject is as good as Access-Accept.
-func (c *checker) Answer(_ *transport.Call, m *transport.Message) bool {
-	h := (*homeState)(c)
-	if h.accept(h.owner, m, h.code, h.checked[:]) == nil {
-		return false
-	}
-	if h.code == radius.StatusServer {
-		h.knows.Store(true)
-	}
-	h.counts.Answers.Add(1)
-	h.answers++
-	if h.life() == alive || h.answers >= max(1, h.cfg.NumAnswersToAlive) {
-		h.lastReply.Store(m.Time.UnixNano())
-	}
-	if h.life() != alive {
-		if h.answers >= max(1, h.cfg.NumAnswersToAlive) {
-			h.become(alive, m.Time)
-		} else {
-			h.arm(confirmPace)
-		}
-	}
-	return true
-}
-
-func (c *checker) Lost(*transport.Call, error) { c.answers = 0 }
 
 // accept checks a reply; nil, counted and logged, if it is not one to the request.
 func (h *homeState) accept(l *lane, m *transport.Message, code radius.Code, vector []byte) radius.Packet {
@@ -388,7 +311,9 @@ func (h *homeState) accept(l *lane, m *transport.Message, code radius.Code, vect
 func (h *homeState) retire(l *lane) {
 	if l == h.owner {
 		h.timer.Stop()
-		h.check.Cancel()
+		for i := range h.checks {
+			h.checks[i].Cancel()
+		}
 	}
 	for _, p := range []*transport.Peer{h.main, h.acct} {
 		if p != nil {

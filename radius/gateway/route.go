@@ -208,6 +208,7 @@ func (r *request) try(i int) bool {
 func (r *request) expire(now time.Time) {
 	last := &r.calls[r.sent-1]
 	last.home.noAnswer(now, last.sentAt)
+	last.doubt()
 	if last.pool == r.pool {
 		r.skip |= 1 << last.index
 	}
@@ -222,6 +223,15 @@ func (r *request) expire(now time.Time) {
 		return
 	}
 	r.nobody()
+}
+
+// doubt has other requests take another connection.
+func (c *call) doubt() {
+	if c.far != nil {
+		c.far.doubt()
+		return
+	}
+	c.Doubt()
 }
 
 // Encode makes the packet for the home server.

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -320,4 +321,13 @@ func (w *world) homeOnText(i int, stack, more string) string {
 		own = "\tsecret = testing123\n"
 	}
 	return fmt.Sprintf("home_server h%d {\n%s%s%s}\n", i, w.connectKeys(stack, fmt.Sprint("192.0.2.", 3+i)), own, more)
+}
+
+// placeDies frees all that a host has; who comes back there begins anew.
+func (w *world) placeDies(k *sim.Kernel) {
+	p := w.places[k]
+	delete(w.places, k)
+	loop := p.lane.Loop()
+	w.loops = slices.DeleteFunc(w.loops, func(l *event.Loop) bool { return l == loop })
+	p.root.Free()
 }
