@@ -247,6 +247,6 @@ func frioConfig(s setup, fronts map[kind]netip.AddrPort, certs *certificates) st
 	for i := range s.backs {
 		fmt.Fprintf(&b, "\thome_server = home-%d\n", i)
 	}
-	b.WriteString("}\nrealm DEFAULT {\n\tpool = all\n}\n")
+	fmt.Fprintf(&b, "}\nrealm DEFAULT {\n\t%s_pool = all\n}\n", kind)
 	return b.String()
 }
