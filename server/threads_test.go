@@ -331,7 +331,13 @@ func TestThreadsShards(t *testing.T) {
 	if !sock.CanSteer(sock.System) {
 		friotest.Skip(t, "this system cannot keep a peer to one of several sockets")
 	}
-	s := spread(t, spreadConf)
+	for _, children := range []string{"none", "demux", "connected"} {
+		t.Run(children, func(t *testing.T) { threadsShards(t, children) })
+	}
+}
+
+func threadsShards(t *testing.T, children string) {
+	s := spread(t, strings.Replace(spreadConf, "\t\tudp {\n", "\t\tudp {\nchildren = "+children+"\n", 1))
 	addr := bound(s, 1)
 	var text bytes.Buffer
 	s.DebugThreads(&text)

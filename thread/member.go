@@ -213,6 +213,8 @@ func (m *Member) look(t *Thread) {
 	m.mu.Lock()
 	m.queued = false
 	if m.at != t || !m.here || m.over {
+		// It has left. What it was told while it stood in the news here was not announced where it arrived.
+		m.againLocked()
 		m.mu.Unlock()
 		return
 	}

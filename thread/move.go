@@ -143,6 +143,11 @@ func (t *Thread) take(m *Member) bool {
 func (m *Member) catchUp() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.againLocked()
+}
+
+// againLocked announces what m was told and has not heard.
+func (m *Member) againLocked() {
 	if m.end != nil || m.to != nil || m.told != nil {
 		m.announceLocked()
 	}

@@ -153,6 +153,62 @@ func TestMove(t *testing.T) {
 	}
 }
 
+// leaver is a member that is told to end while it leaves its thread.
+type leaver struct {
+	relocated
+	ended atomic.Int32
+}
+
+func (u *leaver) Detach(m *thread.Member) {
+	u.relocated.Detach(m)
+	m.End(errQuit)
+}
+
+func (u *leaver) End(m *thread.Member, reason error) {
+	u.ended.Add(1)
+	u.relocated.End(m, reason)
+}
+
+// What a member is told while it leaves is not lost, though the thread that it left looks at it only when it has arrived.
+func TestEndWhileItLeaves(t *testing.T) {
+	p := pool(t, thread.Config{Network: 2})
+	threads := p.Threads()
+	user := new(leaver)
+	var m *thread.Member
+	on(t, threads[0], func() {
+		ctx, err := threads[0].Root().New("client")
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		user.io = parse(t, ctx, "home_server", "protocol = tcp\ntcp {\nipaddr = 127.0.0.1\nport = 9\n}\n")
+		if m, err = threads[0].Add(user.io, ctx, nil, user); err != nil {
+			t.Error(err)
+		}
+	})
+	srv := &server{t: t}
+	release, ready := make(chan struct{}), make(chan struct{})
+	if err := threads[0].Send(func() { close(ready); <-release }); err != nil {
+		t.Fatal(err)
+	}
+	wait(t, ready, "the thread to stall")
+	if err := m.Move(threads[1]); err != nil {
+		t.Fatal(err)
+	}
+	// Between the leaving and the next look of the first thread.
+	if err := threads[0].Send(func() {
+		srv.until("it has arrived", func() bool { return user.on.Load() == threads[1] })
+		on(t, threads[1], func() {})
+	}); err != nil {
+		t.Fatal(err)
+	}
+	close(release)
+	srv.until("it is over", func() bool { return p.Members() == 0 })
+	if n := user.ended.Load(); n != 1 {
+		t.Errorf("it was told to end %d times", n)
+	}
+}
+
 func TestPlaceByPeer(t *testing.T) {
 	p := pool(t, thread.Config{Network: 4, Placement: thread.ByPeer})
 	used, first := map[*thread.Thread]int{}, map[string]*thread.Thread{}

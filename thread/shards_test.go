@@ -13,7 +13,7 @@ import (
 	"github.com/frio-io/frio/sock"
 	"github.com/frio-io/frio/talloc"
 	"github.com/frio-io/frio/thread"
-	_ "github.com/frio-io/frio/udp"
+	"github.com/frio-io/frio/udp"
 )
 
 const shardsLines = "udp {\nipaddr = 127.0.0.1\nport = 0\nshards = 4\nchildren = %s\n}\n"
@@ -132,6 +132,74 @@ func TestShards(t *testing.T) {
 				arrived += th.Stats().Arrived
 			}
 			t.Logf("%d moves asked, %d arrivals", moves, arrived)
+		})
+	}
+}
+
+// TestMaxChildrenIsExact: with a shard on each of four threads, and children that end and begin.
+func TestMaxChildrenIsExact(t *testing.T) {
+	steering(t)
+	for i, s := range shardStacks[:2] {
+		t.Run(fmt.Sprint(i, s.name), func(t *testing.T) {
+			const most, peers = 10, 60
+			p := pool(t, thread.Config{Network: 4})
+			f := flockOf(t, p, s, fmt.Sprintf("max_children = %d\n", most))
+			first := f.shards[0]
+			var conns []net.Conn
+			for range peers {
+				conn, err := net.Dial("udp", first.addr.String())
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer conn.Close()
+				conns = append(conns, conn)
+			}
+			known := map[*thread.Member]bool{}
+			for round := range 20 {
+				var fresh []*thread.Member
+				for i := 0; f.all.open.Load() < most || len(fresh) < most; i++ {
+					// Who has a child is answered, who has none is not: all ask.
+					if _, err := conns[i%peers].Write([]byte("x")); err != nil {
+						t.Fatal(err)
+					}
+					if i > 1_000_000 {
+						t.Fatalf("round %d: %d children, want %d", round, f.all.open.Load(), most)
+					}
+					fresh = fresh[:0]
+					for _, one := range f.shards {
+						one.mu.Lock()
+						for _, m := range one.list {
+							if !known[m] {
+								fresh = append(fresh, m)
+							}
+						}
+						one.mu.Unlock()
+					}
+				}
+				for _, m := range fresh {
+					known[m] = true
+					m.End(errQuit)
+				}
+				first.until("they were told", func() bool {
+					var ends int64
+					for _, one := range f.shards {
+						ends += one.ends.Load()
+					}
+					return int(ends) == len(known)
+				})
+			}
+			if peak := f.all.peak.Load(); peak != most {
+				t.Errorf("%d children at once, max_children is %d", peak, most)
+			}
+			var full uint64
+			for _, one := range f.shards {
+				full += one.io.(*udp.Listener).Counts().Full.Load()
+			}
+			if full == 0 {
+				t.Error("the limit was never met")
+			}
+			f.members.End(errQuit)
+			first.until("nobody is left", func() bool { return p.Members() == 0 })
 		})
 	}
 }

@@ -43,7 +43,7 @@ import (
 //
 // So what waited at the listener reaches the child in order. A datagram that was in another's socket can be overtaken in two cases: if the
 // kernel put it there after it was read, and if its peer was unknown and belongs to another shard, which has the next one in its own
-// queue. In storms of churning children that is none to a few of a million.
+// queue. Of 10 million datagrams in a storm of 200,000 children that was none with one shard, and 75 with two.
 //
 // Connected children use only what is safe from any thread: mailboxes, counts, the budget of max_children.
 
@@ -388,9 +388,8 @@ func (l *Listener) queueMax() int {
 func (l *Listener) closeConnected(loop *event.Loop) {
 	for c := l.children.first; c != nil; c = l.children.first {
 		if r := c.conn.away.Load(); r != nil {
-			(*r).CloseNow() // who has it is told as well
-		}
-		if c.conn.mail.close(loop) {
+			(*r).CloseNow() // by who has it
+		} else if c.conn.mail.close(loop) {
 			c.conn.end()
 		}
 		l.forgetChild(c)
