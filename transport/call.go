@@ -71,8 +71,12 @@ func (c *Call) Again() bool {
 // Retransmit has the Call send itself again by the times of RFC 5080, Section 2.2.1, until it is over; at their end Lost tells ErrNoAnswer. Of a
 // stream it only waits for that end.
 func (c *Call) Retransmit(times Retransmission) {
+	if c.pool == nil {
+		panic("transport: Retransmit of a call that is not under way")
+	}
 	loop := c.pool.lane.loop
 	c.again = times.Begin(loop.Now())
+	c.timer.Stop()
 	c.timer.Init((*callTimer)(c))
 	c.timer.Set(loop, c.again.Next(c.pool.random()))
 }

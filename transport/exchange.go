@@ -115,8 +115,11 @@ func (t *Table) Add(k *Key, e *Exchange, owner Exchanger) bool {
 }
 
 // Keep keeps a copy of the answer for duplicates that come within delay; with none the Exchange is idle at once, without a call of
-// Forget, and Keep returns false.
+// Forget, and Keep returns false. e must be under way.
 func (t *Table) Keep(e *Exchange, answer []byte, delay time.Duration) bool {
+	if e.table != t || e.Answered() {
+		panic("transport: Keep of an exchange that is not under way")
+	}
 	if delay <= 0 {
 		t.Remove(e)
 		return false
@@ -198,7 +201,7 @@ func later(a, b time.Time) time.Time {
 	return b
 }
 
-// Close forgets all.
+// Close forgets all answers. What is under way is its owner's, to Remove.
 func (t *Table) Close() {
 	t.timer.Stop()
 	for t.first != nil {

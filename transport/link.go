@@ -99,24 +99,26 @@ func (l *link) send(c *Call) error {
 
 // release takes back the identifier of a Call that is over.
 func (l *link) release(c *Call) {
-	if l.over || l.calls[c.id] != c {
+	if l.calls[c.id] != c {
 		return
 	}
 	l.calls[c.id] = nil
 	l.count--
-	if l.count == 0 && l.retires {
-		l.close()
-		return
-	}
-	if l.pool.first != nil {
+	if !l.over {
 		l.pool.serve()
+		l.leaveIdle()
 	}
 }
 
 // retire has it take no more requests.
 func (l *link) retire() {
 	l.retires = true
-	if l.count == 0 && l.up {
+	l.leaveIdle()
+}
+
+// leaveIdle closes it if it is not needed any more: the pool is drained when nothing waits.
+func (l *link) leaveIdle() {
+	if l.up && l.count == 0 && (l.retires || l.pool.closing && l.pool.first == nil) {
 		l.close()
 	}
 }
@@ -129,6 +131,7 @@ func (l *link) close() {
 	l.over = true
 	l.pool.gone(l, nil)
 	l.shut()
+	l.pool.refill()
 }
 
 func (l *link) shut() {
@@ -152,16 +155,12 @@ func (l *link) end(err error) {
 	}
 	p.gone(l, reason)
 	l.shut()
-	for id, c := range l.calls {
+	for _, c := range l.calls { // whom Lost tells may cancel others of these: then they are not there any more
 		if c != nil {
-			l.calls[id] = nil
-			l.count--
-			c.link = nil
 			c.lost(err)
 		}
 	}
-	p.abandon(err)
-	p.serve()
+	p.refill()
 }
 
 // Up is called when the connection is open.
@@ -169,11 +168,9 @@ func (l *link) Up(c *Conn) {
 	l.up = true
 	l.last = l.pool.lane.loop.Now()
 	l.pool.opening--
-	if l.retires {
-		l.close()
-		return
-	}
 	l.pool.serve()
+	l.pool.refill()
+	l.leaveIdle()
 }
 
 // Message matches an answer.
@@ -196,7 +193,7 @@ func (l *link) Message(c *Conn, m *Message) {
 		l.proven = true
 		p.proven()
 	}
-	if call.pool != nil && call.link == l {
+	if l.calls[id] == call {
 		call.over()
 	}
 }
@@ -210,8 +207,9 @@ func (l *link) Fault(c *Conn, err error) {
 	if !refused(err) {
 		return
 	}
-	for _, call := range append([]*Call(nil), l.calls...) {
-		if call != nil && call.link == l {
+	// Whom Lost tells may cancel others of these, and start again on this socket: the peer's next word is about those.
+	for id, call := range append([]*Call(nil), l.calls...) {
+		if call != nil && l.calls[id] == call {
 			call.lost(ErrRefused)
 		}
 	}

@@ -21,6 +21,7 @@ type Pool struct {
 	waits int
 
 	opening int          // of links: on their way
+	start   int          // of Limits.Start: still to be opened
 	count   atomic.Int64 // of links, for other threads
 	busy    atomic.Int64 // Calls, for other threads
 	need    time.Time    // since when all connections have been busy; zero: they are not
@@ -28,6 +29,7 @@ type Pool struct {
 	next    time.Time // no connection is opened before
 	failed  bool      // a connection has failed since the last answer
 	failure error     // of the last
+	downErr error     // ErrDown with it
 	timer   event.Timer
 	used    bool
 	closing bool
@@ -40,7 +42,6 @@ type Pool struct {
 func newPool(peer *Peer, lane *Lane) *Pool {
 	p := &Pool{peer: peer, lane: lane}
 	p.timer.Init((*upkeep)(p))
-	lane.OnEnd(p.timer.Stop)
 	return p
 }
 
@@ -68,18 +69,19 @@ func (p *Pool) Start(c *Call, owner Caller) error {
 }
 
 func (p *Pool) begin(c *Call) error {
+	if p.closing {
+		return ErrDown
+	}
 	if !p.used {
-		p.used = true
-		for range p.peer.limits.Start - 1 {
-			_ = p.open() // the request's own attempt tells what is the matter
-		}
+		p.used, p.start = true, p.peer.limits.Start
+		p.openFirst()
 	}
 	if p.first == nil {
 		if l := p.pick(); l != nil {
 			return l.send(c)
 		}
 	}
-	err := p.more()
+	err := p.more(1)
 	if p.first == nil {
 		if l := p.pick(); l != nil { // datagrams: a socket is up at once
 			return l.send(c)
@@ -115,22 +117,35 @@ func (p *Pool) allRetire() bool {
 	return true
 }
 
-// more opens a connection because all are busy, if that is due.
-func (p *Pool) more() error {
-	now := p.lane.loop.Now()
-	if delay := p.peer.limits.OpenDelay; delay > 0 && !p.allRetire() {
+// openFirst opens what Limits.Start asks for, not more at a time than Limits.Connecting.
+func (p *Pool) openFirst() {
+	for p.start > 0 && p.opening < p.peer.limits.Connecting {
+		p.start--
+		if p.open() != nil {
+			p.start = 0 // the request's own attempt tells what is the matter
+		}
+	}
+}
+
+// more opens a connection because all are busy, if that is due. count requests come to those that wait.
+func (p *Pool) more(count int) error {
+	limits := &p.peer.limits
+	each := limits.Requests
+	if limits.Uses > 0 {
+		each = min(each, limits.Uses)
+	}
+	if p.opening >= limits.Connecting || p.waits+count <= p.opening*each {
+		return nil // it waits for one of those that are on their way
+	}
+	if limits.OpenDelay > 0 && !p.allRetire() {
+		now := p.lane.loop.Now()
 		if p.need.IsZero() {
 			p.need = now
 		}
-		if due := p.need.Add(delay); now.Before(due) {
-			if at := p.timer.When(); at.IsZero() || due.Before(at) {
-				p.timer.Set(p.lane.loop, due)
-			}
+		if due := p.need.Add(limits.OpenDelay); now.Before(due) {
+			p.arm(due)
 			return nil
 		}
-	}
-	if p.opening >= p.peer.limits.Connecting {
-		return nil // it waits for one of those
 	}
 	return p.open()
 }
@@ -155,18 +170,26 @@ func (p *Pool) open() error {
 		l.end(err)
 		return p.down()
 	}
-	if p.timer.When().IsZero() {
-		p.timer.Set(p.lane.loop, now.Add(upkeepInterval))
-	}
+	p.arm(now.Add(upkeepInterval))
 	return nil
 }
 
-// down is ErrDown with the reason.
-func (p *Pool) down() error {
-	if p.failure != nil {
-		return fmt.Errorf("%w: %w", ErrDown, p.failure)
+// arm has upkeep come at the latest at a time.
+func (p *Pool) arm(at time.Time) {
+	if when := p.timer.When(); when.IsZero() || at.Before(when) {
+		p.timer.Set(p.lane.loop, at)
 	}
-	return ErrDown
+}
+
+// down is ErrDown with the reason. It is made once: while a peer is down each request asks.
+func (p *Pool) down() error {
+	if p.failure == nil {
+		return ErrDown
+	}
+	if p.downErr == nil {
+		p.downErr = fmt.Errorf("%w: %w", ErrDown, p.failure)
+	}
+	return p.downErr
 }
 
 // wait puts c at the end of those that wait for a connection.
@@ -201,7 +224,6 @@ func (p *Pool) serve() {
 	for p.first != nil {
 		l := p.pick()
 		if l == nil {
-			_ = p.more() // if there is none to be had, those that are there serve on
 			return
 		}
 		c := p.first
@@ -212,7 +234,7 @@ func (p *Pool) serve() {
 	}
 }
 
-// gone takes a connection out. After one that was good the next is opened at once. Calls are those that were under way on it; why tells what to say to those that wait.
+// gone takes a connection out. err is why it failed, nil if it ended in order.
 func (p *Pool) gone(l *link, err error) {
 	for i, one := range p.links {
 		if one == l {
@@ -225,35 +247,48 @@ func (p *Pool) gone(l *link, err error) {
 	}
 	p.count.Store(int64(len(p.links)))
 	p.peer.conns.Give(1)
-	if err != nil {
-		p.peer.Counts.Failed.Add(1)
-		p.failure = err
-		if !p.failed {
-			// One failure may be of that connection alone: its peer was just restarted, or did not want its session resumed.
-			p.failed = true
-			return
-		}
+	if len(p.links) == 0 && p.first == nil {
+		p.timer.Stop()
+	}
+	if err == nil {
+		return
+	}
+	p.peer.Counts.Failed.Add(1)
+	p.failure, p.downErr = err, nil
+	if !p.failed {
+		// One failure may be of that connection alone: its peer was just restarted, or did not want its session resumed.
+		p.failed = true
+		return
+	}
+	// Connections that fail together are one failure.
+	if now := p.lane.loop.Now(); !now.Before(p.next) {
 		p.pause = min(max(2*p.pause, backoffMin), backoffMax)
-		p.next = p.lane.loop.Now().Add(p.pause - time.Duration(p.random()*float64(p.pause)/4))
+		p.next = now.Add(p.pause - time.Duration(p.random()*float64(p.pause)/4))
 	}
 }
 
-// abandon tells those that wait that no connection comes, if none does.
-func (p *Pool) abandon(err error) {
-	if p.first != nil && p.opening == 0 {
-		_ = p.more() // after a first failure
-	}
-	if p.opening > 0 || !p.allRetire() {
+// refill goes on after a connection has come up or gone: with what waits, and what Start asks for.
+func (p *Pool) refill() {
+	p.openFirst()
+	p.serve()
+	if p.first == nil {
 		return
 	}
-	for list := p.first; list != nil && p.first != nil; list = p.first {
-		list.lost(err)
+	if err := p.more(0); err != nil && len(p.links) == 0 {
+		p.abandon(err)
+	}
+}
+
+// abandon tells those that wait that no connection comes, but not those that begin to wait meanwhile.
+func (p *Pool) abandon(err error) {
+	for count := p.waits; count > 0 && p.first != nil; count-- {
+		p.first.lost(err)
 	}
 }
 
 // proven is called when an answer was seen: only then a connection counts as good.
 func (p *Pool) proven() {
-	p.pause, p.next, p.failed, p.failure = 0, time.Time{}, false, nil
+	p.pause, p.next, p.failed, p.failure, p.downErr = 0, time.Time{}, false, nil, nil
 }
 
 // upkeep is the Pool as its timer sees it.
@@ -268,6 +303,8 @@ func (u *upkeep) Expire(now time.Time) {
 	for _, l := range append([]*link(nil), p.links...) {
 		idle := now.Sub(l.last)
 		switch {
+		case l.over:
+			continue
 		case l.count > 0 || !l.up:
 		case l.retires,
 			keep > limits.Min && limits.IdleTimeout > 0 && idle >= limits.IdleTimeout,
@@ -280,35 +317,28 @@ func (u *upkeep) Expire(now time.Time) {
 			l.retire()
 		}
 	}
-	if p.first != nil && !p.closing {
-		for need := p.waits; need > 0 && p.opening < limits.Connecting; need -= limits.Requests {
-			if err := p.more(); err != nil {
-				p.abandon(err)
-				break
-			}
-		}
-		p.serve()
-	}
+	p.refill()
 	if len(p.links) > 0 || p.first != nil {
-		p.timer.Set(p.lane.loop, now.Add(upkeepInterval))
+		p.arm(now.Add(upkeepInterval))
 	}
 }
 
-// Drain closes the connections as they become idle, and opens none any more.
+// Drain closes the connections as they become idle, and opens none any more: Start gives ErrDown. What waits goes on those that
+// there are, those on their way with them.
 func (p *Pool) Drain() {
-	p.closing = true
+	p.closing, p.start = true, 0
 	for _, l := range append([]*link(nil), p.links...) {
-		l.retire()
+		l.leaveIdle()
 	}
 }
 
-// Close closes all connections; what is under way on them is lost (net.ErrClosed).
+// Close closes all connections; what is under way is lost, by err.
 func (p *Pool) Close(err error) {
-	p.closing = true
+	p.closing, p.start = true, 0
+	p.abandon(err)
 	for _, l := range append([]*link(nil), p.links...) {
 		l.end(err)
 	}
-	p.abandon(err)
 	p.timer.Stop()
 }
 
@@ -317,7 +347,7 @@ func (p *Pool) Up() int { return len(p.links) - p.opening }
 
 // Debug writes everything about the connections.
 func (p *Pool) Debug(w io.Writer) {
-	fmt.Fprintf(w, "%s: %d connections, %d on their way, %d requests under way, %d waiting\n", p.lane.ctx.Name(),
+	fmt.Fprintf(w, "%s: %d connections, %d on their way, %d requests under way, %d waiting\n", p.lane.loop.Context().Name(),
 		len(p.links), p.opening, p.busy.Load(), p.waits)
 	in := frio.Indent(w)
 	if p.failure != nil {

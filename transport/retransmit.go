@@ -4,7 +4,7 @@ import "time"
 
 // Retransmission are the times of RFC 5080, Section 2.2.1.
 type Retransmission struct {
-	Initial  time.Duration // IRT
+	Initial  time.Duration // IRT; default 2 s
 	Max      time.Duration // MRT: the longest time between two; 0: unlimited
 	Count    int           // MRC: how often it is sent, the first time with it; 0: unlimited
 	Duration time.Duration // MRD: of all together; 0: unlimited
@@ -22,8 +22,14 @@ type Retransmitter struct {
 
 // Begin is for a request that is sent now, the first time.
 func (r Retransmission) Begin(now time.Time) Retransmitter {
-	return Retransmitter{times: r, began: now, last: now, sent: 0}
+	if r.Initial <= 0 {
+		r.Initial = initialDefault
+	}
+	return Retransmitter{times: r, began: now, last: now}
 }
+
+// initialDefault is what RFC 5080, Section 2.2.1 recommends.
+const initialDefault = 2 * time.Second
 
 // Next returns when it is to be sent again, or, when it must not be any more, when to give up; called again then it returns zero. random is from 0
 // to 1: RFC 5080 moves each time by up to a tenth, so that requests lost together do not come again together.

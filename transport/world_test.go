@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/netip"
 	"syscall"
 	"testing"
@@ -22,6 +23,7 @@ type bench struct {
 	lanes Lanes
 	ctxs  []*talloc.Context
 	ports []*Port
+	peers []*Peer
 }
 
 // newBench makes so many lanes, each with a loop of its own, all turned by the test.
@@ -58,6 +60,14 @@ func onBoth(t *testing.T, run func(b *bench)) {
 func (b *bench) close() {
 	if b.Failed() {
 		return
+	}
+	for _, p := range b.peers {
+		for _, l := range b.lanes {
+			p.Pool(l).Close(net.ErrClosed)
+		}
+		if n, m := p.Connections(), p.Outstanding(); n != 0 || m != 0 {
+			b.Errorf("at the end the peer has %d connections, %d requests", n, m)
+		}
 	}
 	for _, l := range b.lanes {
 		l.Each(func(c *Conn) { _ = c.Close() }) // what is unsent at the end of a test is no matter
