@@ -94,13 +94,9 @@ func (g *Gateway) log(level slog.Level, msg string, attrs ...slog.Attr) {
 	g.opt.Logger.LogAttrs(context.Background(), level, msg, attrs...)
 }
 
-// allDown says once that no home server of a pool lives.
-func (g *Gateway) allDown(p *HomePool) {
+// allDown says once that no home server of a pool lives, and what its requests get.
+func (g *Gateway) allDown(p *HomePool, answer string) {
 	if !p.down.Swap(true) {
-		answer := "reject"
-		if p.Fallback == FallbackDrop {
-			answer = "silence"
-		}
 		g.log(slog.LevelError, "no home server lives", slog.String("home_server_pool", p.Name), slog.String("answer", answer))
 	}
 }

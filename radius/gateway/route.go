@@ -121,7 +121,7 @@ func (r *request) ask() {
 		r.nobody()
 		return
 	}
-	r.lane.gateway.allDown(r.pool)
+	r.lane.gateway.allDown(r.pool, "realm DEFAULT")
 	r.realm, r.pool, r.skip = other, pool, 0
 	r.ask()
 }
@@ -165,10 +165,11 @@ func (r *request) nobody() {
 			outcome = OutcomeNoAnswer
 		}
 	}
+	drops := r.pool.Fallback == FallbackDrop
 	if outcome == OutcomeNoHome {
-		r.lane.gateway.allDown(r.pool)
+		r.lane.gateway.allDown(r.pool, map[bool]string{false: "reject", true: "silence"}[drops])
 	}
-	if r.pool.Fallback == FallbackDrop {
+	if drops {
 		r.finish(outcome)
 		return
 	}

@@ -39,6 +39,7 @@ type world struct {
 	lane    *transport.Lane
 	gateway *Gateway
 	listens []*Listen
+	file    *conf.Section
 	log     bytes.Buffer
 	polls   []func() // of the raw sockets
 	places  map[*sim.Kernel]*place
@@ -78,6 +79,9 @@ func newWorldOf(t *testing.T, in *sim.World, text string) *world {
 	for _, cs := range listens {
 		w.listen(cs)
 	}
+	for _, err := range w.file.Unknown() {
+		w.Error(err)
+	}
 	t.Cleanup(func() {
 		if t.Failed() {
 			t.Logf("log:\n%s", w.log.String())
@@ -101,6 +105,7 @@ func (w *world) parse(text string) (*Config, []*conf.Section) {
 	if len(errs) > 0 {
 		w.Fatal(errs)
 	}
+	w.file = root
 	return cfg, root.TakeSections("listen")
 }
 
