@@ -213,7 +213,6 @@ type Realm struct {
 	Reject             bool   // there is no pool for Access-Request: it is rejected
 	AccountingResponse bool   // accounting_response = yes: answered here
 	AccountingLog      bool   // accounting_log = yes: a line each
-	In, Out            *radius.Rewrite
 }
 
 // Realms finds the realm of a user name: Find.

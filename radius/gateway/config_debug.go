@@ -236,5 +236,4 @@ func (p printer) realm(m *Realm) {
 	p.text("reject_message", m.RejectMessage)
 	p.key("accounting_response", yesNo(m.AccountingResponse))
 	p.key("accounting_log", yesNo(m.AccountingLog))
-	p.rewrites(m.In, m.Out)
 }

@@ -78,7 +78,7 @@ func (k *limitKeys) limit() ConnLimit {
 	return ConnLimit{MaxConnections: k.MaxConnections, Lifetime: k.Lifetime, IdleTimeout: k.IdleTimeout}
 }
 
-// rewriteKeys are those by which a client, home_server or realm names its rewrites.
+// rewriteKeys are those by which a client or home_server names its rewrites.
 type rewriteKeys struct {
 	RewriteIn  *conf.Pair `conf:"rewrite_in"`
 	RewriteOut *conf.Pair `conf:"rewrite_out"`

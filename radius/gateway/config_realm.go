@@ -56,7 +56,6 @@ type realmKeys struct {
 	RejectMessage      string     `conf:"reject_message"`
 	AccountingResponse bool       `conf:"accounting_response"`
 	AccountingLog      bool       `conf:"accounting_log"`
-	rewriteKeys
 }
 
 func (r *reader) readRealms(root *conf.Section) {
@@ -75,7 +74,6 @@ func (r *reader) realm(cs *conf.Section) *Realm {
 	r.foreign(cs, foreignRealm)
 	r.add(cs, cs.Decode(&k))
 	m.RejectMessage, m.AccountingResponse, m.AccountingLog = k.RejectMessage, k.AccountingResponse, k.AccountingLog
-	m.In, m.Out = r.rewritesOf(&k.rewriteKeys)
 	noStrip := len(flags) > 0 || k.NoStrip != nil && *k.NoStrip
 	m.Strip = k.Strip != nil && *k.Strip
 	if m.Strip && noStrip {

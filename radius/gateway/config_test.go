@@ -276,7 +276,6 @@ realm example.org {
 	pool = all
 	coa_pool = back
 	strip = yes
-	rewrite_in = strip
 }
 realm "~\\.example\\.net$" {
 	auth_pool = all
