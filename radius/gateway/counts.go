@@ -36,6 +36,7 @@ func (o Outcome) String() string {
 
 // ClientState is what is known of a client of all threads together. Thread: any.
 type ClientState struct {
+	Open       atomic.Int64 // connections, and sessions of DTLS
 	Requests   atomic.Uint64
 	Duplicates atomic.Uint64
 	Outcomes   [OutcomeCount]atomic.Uint64

@@ -49,7 +49,7 @@ func (c *call) handOver(peer *transport.Peer) bool {
 	}
 	f := &handedOver{
 		from: r.lane, to: r.lane.gateway.lanes[i], request: r, generation: r.generation, call: r.sent - 1, peer: peer, home: c.home,
-		client: r.client, cfg: r.source.listen.cfg.Load(), code: r.code, id: r.id, vector: r.vector, window: c.home.cfg.ResponseWindow,
+		client: r.client, cfg: r.source.listen.cfg.Load(), code: r.code, id: r.id, vector: r.vector, window: r.window(c.home),
 		userName: append([]byte(nil), r.userName...), packet: append(radius.Packet(nil), r.packet...),
 	}
 	if r.userName == nil {

@@ -323,6 +323,7 @@ func (c *call) cancel() {
 // reply sends msg, which was made in what Reserve of the source's connection returned, and ends the request.
 func (r *request) reply(msg []byte, outcome Outcome) {
 	r.source.conn.Commit(&r.addr, msg)
+	r.source.last = r.lane.lane.Loop().Now()
 	r.source.listen.Counts.Answers.Add(1)
 	if r.lane.gateway.opt.Trace {
 		r.lane.traceOut(r, msg)

@@ -193,7 +193,7 @@ func (r *request) try(i int) bool {
 		c.refuses(now, err)
 		return false
 	}
-	window := h.cfg.ResponseWindow
+	window := r.window(h)
 	if r.trial {
 		window = min(window, trialWindow)
 	}
@@ -203,6 +203,14 @@ func (r *request) try(i int) bool {
 	}
 	r.timer.Set(r.lane.lane.Loop(), now.Add(window))
 	return true
+}
+
+// window is how long the answer of h is waited for: response_window of h, or that of the client where it is shorter.
+func (r *request) window(h *homeState) time.Duration {
+	if own := r.client.ResponseWindow; own > 0 {
+		return min(own, h.cfg.ResponseWindow)
+	}
+	return h.cfg.ResponseWindow
 }
 
 // expire is called when the home server that was asked last has had its time.
@@ -220,7 +228,7 @@ func (r *request) expire(now time.Time) {
 	if r.sent < homesMax && !r.patient && r.waiting() {
 		// There is nobody else to ask: what comes late is better than nothing.
 		r.patient = true
-		r.timer.Set(r.lane.lane.Loop(), now.Add(last.home.cfg.ResponseWindow))
+		r.timer.Set(r.lane.lane.Loop(), now.Add(r.window(last.home)))
 		return
 	}
 	r.nobody()

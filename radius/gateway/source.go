@@ -7,8 +7,10 @@ import (
 	"log/slog"
 	"net/netip"
 	"sync/atomic"
+	"time"
 
 	"github.com/frio-io/frio"
+	"github.com/frio-io/frio/event"
 	"github.com/frio-io/frio/radius"
 	"github.com/frio-io/frio/tls"
 	"github.com/frio-io/frio/transport"
@@ -68,6 +70,8 @@ func (l *Listen) Serve(c *transport.Conn) (transport.User, transport.Config) {
 		l.Counts.Connections.Add(1)
 		l.Counts.Open.Add(1)
 	}
+	s.last = s.lane.lane.Loop().Now()
+	s.timer.Init((*sourceTimer)(s))
 	return s, l.message
 }
 
@@ -82,8 +86,12 @@ func (l *Listen) Fault(p *transport.Port, err error) {
 
 // Gone counts a connection that was closed.
 func (l *Listen) Gone(c *transport.Conn) {
-	if isPeer(c) {
-		l.Counts.Open.Add(-1)
+	if !isPeer(c) {
+		return
+	}
+	l.Counts.Open.Add(-1)
+	if s, ok := c.User().(*source); ok {
+		s.gone()
 	}
 }
 
@@ -101,6 +109,10 @@ type source struct {
 	drains bool
 	ended  bool // the peer has ended its direction: when all is answered it is closed
 	up     bool
+
+	counted *ClientState // whose connection it is; nil: nobody's yet
+	last    time.Time    // when a packet came or went
+	timer   event.Timer  // for idle_timeout and lifetime of the client
 }
 
 // Up looks who the peer is.
@@ -123,11 +135,16 @@ func (s *source) identify() bool {
 	s.serial = current.serial
 	cert := certificateOf(s.conn.IO())
 	client, err := s.find(current, s.conn.RemoteAddr().Addr(), cert)
+	if err == nil {
+		err = s.belongs(client)
+	}
 	s.client = client
 	if err != nil {
+		s.client = nil
 		s.unknown(s.conn.RemoteAddr(), err)
 		return false
 	}
+	s.arm()
 	return true
 }
 
@@ -183,7 +200,7 @@ func (s *source) Message(c *transport.Conn, m *transport.Message) {
 		return
 	}
 	if s.one {
-		client = s.client
+		client, s.last = s.client, m.Time
 	}
 	s.request(client, m)
 	if c.Full() {

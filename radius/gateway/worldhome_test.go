@@ -210,7 +210,18 @@ func (w *world) dial(stack string) *peer {
 	return w.dialText(w.connectText("home_server x", stack, gatewayAddr))
 }
 
+// dialRaw is dial without framing: what is sent need not be whole packets.
+func (w *world) dialRaw(stack string) *peer {
+	w.Helper()
+	return w.dialFramed(w.connectText("home_server x", stack, gatewayAddr), nil)
+}
+
 func (w *world) dialText(text string) *peer {
+	w.Helper()
+	return w.dialFramed(text, radius.Frame)
+}
+
+func (w *world) dialFramed(text string, frame transport.Framer) *peer {
 	w.Helper()
 	p := w.place(w.nas)
 	one := w.section(p, text)
@@ -218,7 +229,7 @@ func (w *world) dialText(text string) *peer {
 	var err error
 	c.conn, err = transport.Dial(p.lane, p.root, "client", func(ctx *talloc.Context) (frio.IO, error) {
 		return one.(frio.Copier).Copy(ctx)
-	}, transport.Config{Frame: radius.Frame, MessageMax: radius.MaxSize}, c)
+	}, transport.Config{Frame: frame, MessageMax: radius.MaxSize}, c)
 	w.must(err)
 	return c
 }
