@@ -87,6 +87,7 @@ type Answer struct {
 	Request              []byte // authenticator of the client's request
 	HomeRequest          []byte // authenticator of what was sent to the home server
 	ProxyState           []byte // ours: the last one with this value is taken off; nil: none
+	UserName             []byte // replaces User-Name, where there is one, between In and Out; nil: as it came
 	In, Out              *Rewrite
 	MessageAuthenticator bool // put one into every reply, not only into those to an Access-Request
 }
@@ -107,7 +108,7 @@ func AppendReply(dst []byte, reply Packet, from, to *Keys, a *Answer) ([]byte, e
 		return dst, codeError(code)
 	}
 	c := copier{
-		out: dst, base: len(dst), hop: hop{from: from, to: to, reply: true},
+		out: dst, base: len(dst), hop: hop{from: from, to: to, reply: true}, userName: a.UserName,
 		stages: [2]stage{{rules: a.In}, {rules: a.Out}},
 	}
 	copy(c.hop.fromVector[:], a.HomeRequest)

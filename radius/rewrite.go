@@ -252,6 +252,20 @@ func (r *Rewrite) apply(id ID, value []byte, seen *uint64) (out []byte, stays bo
 	return value, true, nil
 }
 
+// Value returns what the rules leave of one attribute's value, itself where they do not change it; nil, where they remove it. It
+// allocates nothing if no rule modifies the value.
+func (r *Rewrite) Value(id ID, value []byte) ([]byte, error) {
+	var seen uint64
+	out, stays, err := r.apply(id, value, &seen)
+	if err != nil || !stays {
+		return nil, err
+	}
+	return out, nil
+}
+
+// Replace returns what becomes of value, itself where the pattern does not match. Then it allocates nothing.
+func (m *Modify) Replace(value []byte) []byte { return m.replace(value) }
+
 // replace returns the new value, or value itself where the pattern does not match.
 func (m *Modify) replace(value []byte) []byte {
 	if !m.Pattern.Match(value) { // allocates nothing

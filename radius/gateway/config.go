@@ -71,6 +71,8 @@ type Client struct {
 
 	In, Out *radius.Rewrite // rewrite_in, rewrite_out
 	AddTTL  uint8           // add_ttl: 0 none
+	// UserName is rewrite_user_name: what User-Name becomes on its way out; replies get the client's own back. nil: none.
+	UserName *radius.Modify
 
 	CoAServer string    // coa_server, a home_server or home_server_pool; "" none
 	CoAPool   *HomePool // what that names

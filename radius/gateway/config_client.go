@@ -32,6 +32,7 @@ type clientKeys struct {
 	NASIdentifier  string        `conf:"nas_identifier"`
 	Limit          limitKeys     `conf:"limit"`
 	AddTTL         uint8         `conf:"add_ttl,min=1"`
+	RewriteName    *conf.Pair    `conf:"rewrite_user_name"`
 	rewriteKeys
 }
 
@@ -74,6 +75,7 @@ func (r *reader) client(cs *conf.Section) (c *Client, stated bool) {
 	c.Limit = k.Limit.limit()
 	c.In, c.Out = r.rewritesOf(&k.rewriteKeys)
 	c.AddTTL = k.AddTTL
+	c.UserName = r.userName(k.RewriteName)
 	match, errs, warnings := cert.Read(cs)
 	c.Certificate, r.errs, r.notes = match, append(r.errs, errs...), append(r.notes, warnings...)
 	for _, p := range k.Proto {

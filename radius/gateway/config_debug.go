@@ -148,6 +148,9 @@ func (p printer) client(c *Client) {
 	}
 	p.text("nas_identifier", c.NAS.Identifier)
 	p.rewrites(c.In, c.Out)
+	if m := c.UserName; m != nil {
+		p.text("rewrite_user_name", fmt.Sprintf("/%v/%s/", m.Pattern, m.Replacement))
+	}
 	p.addTTL(c.AddTTL)
 	p.section("limit", func(p printer) {
 		p.count("max_connections", c.Limit.MaxConnections)

@@ -160,6 +160,22 @@ func (r *reader) modify(p *conf.Pair) (m radius.Modify, ok bool) {
 	return m, true
 }
 
+// userName reads rewrite_user_name = '/regex/replacement/'.
+func (r *reader) userName(p *conf.Pair) *radius.Modify {
+	if p == nil {
+		return nil
+	}
+	if !strings.HasPrefix(p.Value, "/") {
+		r.fail(p, "`%s` is not an expression and what becomes of it, as in '/^(.*)@old$/\\1@new/'", p.Value)
+		return nil
+	}
+	m, ok := r.modify(conf.NewPair(p.Name, "User-Name:"+p.Value, p.ValuePos))
+	if !ok {
+		return nil
+	}
+	return &m
+}
+
 // splitSlashes splits at slashes; \/ is one that does not divide.
 func splitSlashes(text string) []string {
 	parts := []string{""}

@@ -22,6 +22,7 @@ type handedOver struct {
 	client     *Client
 	cfg        *ListenConfig
 	userName   []byte
+	ownName    []byte // as request.ownName
 	code       radius.Code
 	id         uint8
 	vector     [16]byte
@@ -54,6 +55,9 @@ func (c *call) handOver(peer *transport.Peer) bool {
 	}
 	if r.userName == nil {
 		f.userName = nil
+	}
+	if r.restores {
+		f.ownName = append([]byte{}, r.ownName()...)
 	}
 	if f.to.lane.Loop().Post(f.begin) != nil {
 		return false
@@ -112,7 +116,7 @@ func (f *handedOver) Answer(_ *transport.Call, m *transport.Message) bool {
 		return false
 	}
 	f.home.answered(m.Time, m.Time.Sub(f.sentAt))
-	msg, err := f.to.decode(p, make([]byte, 0, radius.MaxSize), f.client, f.cfg, f.home, f.id, f.vector[:], f.sent[:])
+	msg, err := f.to.decode(p, make([]byte, 0, radius.MaxSize), f.client, f.cfg, f.home, f.id, f.vector[:], f.sent[:], f.ownName)
 	if err != nil {
 		f.lost(err)
 		return true

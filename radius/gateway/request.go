@@ -33,6 +33,7 @@ type request struct {
 	realm    *Realm
 	pool     *HomePool
 	userName []byte // what User-Name becomes; nil: as it came
+	restores bool   // replies get the client's own User-Name back
 	skip     uint64 // bit n: home server n of the pool is not asked any more
 	calls    [homesMax]call
 	sent     int           // of calls
@@ -235,7 +236,7 @@ func (r *request) begin(s *source, client *Client, m *transport.Message, p radiu
 	r.source, r.client, r.addr = s, client, m.Addr
 	r.code, r.id, r.vector = p.Code(), p.ID(), [16]byte(p.Authenticator())
 	r.began, r.serial = m.Time, 0
-	r.skip, r.sent, r.again, r.patient, r.trial, r.broken = 0, 0, false, false, false, nil
+	r.skip, r.sent, r.again, r.patient, r.trial, r.restores, r.broken = 0, 0, false, false, false, false, nil
 	return true
 }
 

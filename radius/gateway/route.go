@@ -19,7 +19,11 @@ func (r *request) route() {
 		return
 	}
 	cfg := r.lane.gateway.current.Load()
-	user, _ := r.packet.Find(radius.UserName)
+	user, err := r.newName()
+	if err != nil {
+		r.reject(OutcomeFailed, "")
+		return
+	}
 	realm, at := cfg.Realms.Find(user)
 	r.realm = realm
 	if realm == nil {
@@ -41,6 +45,27 @@ func (r *request) route() {
 		return
 	}
 	r.ask()
+}
+
+// newName is User-Name as the client's rules leave it, by which the realm is found. Where rewrite_user_name has changed it, that is noted.
+func (r *request) newName() ([]byte, error) {
+	user, ok := r.packet.Find(radius.UserName)
+	if !ok {
+		return nil, nil
+	}
+	if in := r.client.In; in != nil {
+		var err error
+		if user, err = in.Value(radius.ID{Type: uint8(radius.UserName)}, user); err != nil {
+			return nil, err
+		}
+	}
+	if m := r.client.UserName; m != nil && user != nil && m.Pattern.Match(user) {
+		if user = m.Replace(user); len(user) > radius.MaxValue {
+			return nil, radius.ErrRewrite
+		}
+		r.userName, r.restores = user, true
+	}
+	return user, nil
 }
 
 // local answers in the place of a realm without home servers.
@@ -311,7 +336,7 @@ func (c *call) Answer(_ *transport.Call, m *transport.Message) bool {
 		r.finish(OutcomeFailed) // a client that reads nothing: its connection is closed by its own limits
 		return true
 	}
-	msg, err := r.lane.decode(p, dst, r.client, r.source.listen.cfg.Load(), c.home, r.id, r.vector[:], c.vector[:])
+	msg, err := r.lane.decode(p, dst, r.client, r.source.listen.cfg.Load(), c.home, r.id, r.vector[:], c.vector[:], r.ownName())
 	if err != nil {
 		c.home.counts.Rejected.Add(1)
 		r.lane.gateway.lines.warn(r.lane.gateway.opt.Logger, m.Time, "reply cannot be relayed", homeAttrs(c.home, err)...)
@@ -330,9 +355,18 @@ func (c *call) Answer(_ *transport.Call, m *transport.Message) bool {
 	return true
 }
 
-func (l *lane) decode(p radius.Packet, dst []byte, client *Client, cfg *ListenConfig, h *homeState, id uint8, vector, sent []byte) ([]byte, error) {
+// ownName is what replies call the user: the client's own name for it, if it was rewritten; else nil, as they came.
+func (r *request) ownName() []byte {
+	if !r.restores {
+		return nil
+	}
+	user, _ := r.packet.Find(radius.UserName)
+	return user
+}
+
+func (l *lane) decode(p radius.Packet, dst []byte, client *Client, cfg *ListenConfig, h *homeState, id uint8, vector, sent, userName []byte) ([]byte, error) {
 	a := &l.back
-	*a = radius.Answer{ID: id, Request: vector, HomeRequest: sent, ProxyState: l.gateway.instance[:], In: h.cfg.In, Out: client.Out}
+	*a = radius.Answer{UserName: userName, ID: id, Request: vector, HomeRequest: sent, ProxyState: l.gateway.instance[:], In: h.cfg.In, Out: client.Out}
 	return radius.AppendReply(dst, p, l.keysOf(h.cfg.Secret), l.keysOf(client.secretFor(cfg.Proto)), a)
 }
 

@@ -25,6 +25,19 @@ client radius.example.org {
 }`, `
 gw.conf:2:11: ipaddr: ` + "`radius.example.org`" + ` is no address: clients are known by theirs, and names are not looked up
 gw.conf:5:1: client radius.example.org: ipaddr is missing (or certificate { }, for a client that is known by that alone)`},
+		{"rewrite_user_name", `
+client x {
+	ipaddr = 192.0.2.1
+	secret = s
+	rewrite_user_name = 'User-Name:/a/b/'
+}
+client y {
+	ipaddr = 192.0.2.2
+	secret = s
+	rewrite_user_name = '/(/b/'
+}`, `
+gw.conf:4:22: rewrite_user_name: ` + "`User-Name:/a/b/` is not an expression and what becomes of it, as in '/^(.*)@old$/\\1@new/'" + `
+gw.conf:9:22: rewrite_user_name: missing closing ): ` + "`(`" + ``},
 		{"client with the same address twice", `
 client x {
 	ipaddr = 192.0.2.1
