@@ -67,7 +67,7 @@ type Client struct {
 	RequireMessageAuthenticator Demand // auto: from the first packet that has one on, it is required
 	LimitProxyState             Demand // auto: Access-Requests with Proxy-State and without Message-Authenticator are refused once one with it was seen
 
-	VisCountry, VisInst string // fticks_viscountry, fticks_visinst: in its lines of F-Ticks; no country: it has none
+	VisCountry, VisInst string // fticks_viscountry, fticks_visinst: in its lines of F-Ticks; no country: it has none. VisInst's default is Name
 
 	In, Out *radius.Rewrite // rewrite_in, rewrite_out
 	AddTTL  uint8           // add_ttl: 0 none

@@ -33,6 +33,8 @@ type clientKeys struct {
 	Limit          limitKeys     `conf:"limit"`
 	AddTTL         uint8         `conf:"add_ttl,min=1"`
 	RewriteName    *conf.Pair    `conf:"rewrite_user_name"`
+	VisCountry     *conf.Pair    `conf:"fticks_viscountry"`
+	VisInst        *conf.Pair    `conf:"fticks_visinst"`
 	rewriteKeys
 }
 
@@ -76,6 +78,7 @@ func (r *reader) client(cs *conf.Section) (c *Client, stated bool) {
 	c.In, c.Out = r.rewritesOf(&k.rewriteKeys)
 	c.AddTTL = k.AddTTL
 	c.UserName = r.userName(k.RewriteName)
+	r.visited(c, k.VisCountry, k.VisInst)
 	match, errs, warnings := cert.Read(cs)
 	c.Certificate, r.errs, r.notes = match, append(r.errs, errs...), append(r.notes, warnings...)
 	for _, p := range k.Proto {
@@ -296,4 +299,26 @@ func sameAs(c *Client, byPrefix map[netip.Prefix][]*Client) *Client {
 		}
 	}
 	return nil
+}
+
+// visited reads how lines of F-Ticks call the place that a client's users visit.
+func (r *reader) visited(c *Client, country, institution *conf.Pair) {
+	c.VisInst = c.Name
+	for _, one := range []struct {
+		to *string
+		p  *conf.Pair
+	}{{&c.VisCountry, country}, {&c.VisInst, institution}} {
+		if one.p == nil {
+			continue
+		}
+		if fault := fieldFault(one.p.Value); fault != "" {
+			r.fail(one.p, "%s", fault)
+			continue
+		}
+		*one.to = one.p.Value
+	}
+	if institution != nil && country == nil {
+		r.fail(institution, "has no effect without fticks_viscountry")
+	}
+	c.VisInst = field([]byte(c.VisInst)) // a client's name may have what a field may not
 }

@@ -152,6 +152,10 @@ func (p printer) client(c *Client) {
 		p.text("rewrite_user_name", fmt.Sprintf("/%v/%s/", m.Pattern, m.Replacement))
 	}
 	p.addTTL(c.AddTTL)
+	if c.VisCountry != "" {
+		p.text("fticks_viscountry", c.VisCountry)
+		p.text("fticks_visinst", c.VisInst)
+	}
 	p.section("limit", func(p printer) {
 		p.count("max_connections", c.Limit.MaxConnections)
 		p.duration("lifetime", c.Limit.Lifetime)

@@ -203,6 +203,8 @@ client 192.0.2.0/24 {
 	rewrite_in = strip
 	rewrite_out = strip
 	add_ttl = 10
+	fticks_viscountry = CH
+	fticks_visinst = example
 	limit {
 		max_connections = 5
 		lifetime = 1h

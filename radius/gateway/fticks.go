@@ -25,7 +25,7 @@ const (
 // FTicks writes a line of the F-Ticks format for each Access-Request of a client with a country that was accepted or rejected
 // (draft-johansson-fticks-00).
 type FTicks struct {
-	Prefix string // before #REALM; default F-TICKS/eduroam/1.0
+	Prefix string // before #REALM
 	Full   bool   // with VISINST
 	MAC    MACForm
 	Key    *Secret
@@ -52,11 +52,7 @@ func (f *FTicks) line(user, station []byte, country, institution, result string)
 		realm = field(user[i+1:])
 	}
 	var b strings.Builder
-	prefix := f.Prefix
-	if prefix == "" {
-		prefix = "F-TICKS/eduroam/1.0"
-	}
-	b.WriteString(prefix + "#REALM=" + realm + "#VISCOUNTRY=" + country)
+	b.WriteString(f.Prefix + "#REALM=" + realm + "#VISCOUNTRY=" + country)
 	if f.Full {
 		b.WriteString("#VISINST=" + institution)
 	}
@@ -67,21 +63,29 @@ func (f *FTicks) line(user, station []byte, country, institution, result string)
 // vendorChars are those of a station's address that tell its vendor: three octets with what separates them.
 const vendorChars = 9
 
+// vendorDigits is how many digits of the hash follow the vendor's part: radsecproxy's lines have so many, and are looked for by them.
+const vendorDigits = 54
+
+// station is how a line shows the address of a station; "" if it is not known.
 func (f *FTicks) station(s []byte) string {
+	if f.MAC == MACStatic {
+		return "undisclosed"
+	}
+	if len(s) == 0 {
+		return ""
+	}
 	vendor := field(s[:min(len(s), vendorChars)])
 	switch f.MAC {
-	case MACStatic:
-		return "undisclosed"
 	case MACOriginal:
 		return field(s)
 	case MACVendorHashed:
-		return vendor + sum(s, nil)
+		return vendor + sum(s, nil)[:vendorDigits]
 	case MACFullyHashed:
 		return sum(s, nil)
 	case MACFullyKeyHashed:
 		return sum(s, f.Key)
 	}
-	return vendor + sum(s, f.Key)
+	return vendor + sum(s, f.Key)[:vendorDigits]
 }
 
 // sum hashes the hexadecimal digits of an address, in lower case, up to the first semicolon.

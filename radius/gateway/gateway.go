@@ -32,6 +32,7 @@ type Options struct {
 // Gateway relays requests from clients to home servers. Thread: any, where nothing else is said.
 type Gateway struct {
 	opt      Options
+	accounts atomic.Pointer[accounts]
 	instance [instanceBytes]byte // RFC 2865, Section 5.33: what tells our Proxy-State from others
 	lanes    []*lane
 	current  atomic.Pointer[snapshot]
@@ -77,6 +78,7 @@ func New(lanes transport.Lanes, cfg *Config, opt Options) (*Gateway, error) {
 		opt.Logger = slog.New(slog.DiscardHandler)
 	}
 	g := &Gateway{opt: opt, clients: map[string]*ClientState{}}
+	g.SetLog(opt.Requests, opt.UserName, opt.FTicks)
 	if _, err := rand.Read(g.instance[:]); err != nil {
 		return nil, err
 	}

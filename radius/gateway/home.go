@@ -335,8 +335,7 @@ type HomeView struct {
 func (g *Gateway) Homes() []HomeView {
 	var list []HomeView
 	for _, cfg := range g.current.Load().Homes {
-		h := cfg.state
-		list = append(list, HomeView{cfg.Name, h.life().String(), &h.counts, h.main, h.acct, cfg.IO.Describe()})
+		list = append(list, cfg.view())
 	}
 	return list
 }

@@ -108,14 +108,27 @@ func (g *Gateway) backUp(p *HomePool) {
 	}
 }
 
+// accounts are the lines about requests that are wanted.
+type accounts struct {
+	requests bool
+	names    UserNames
+	ticks    *FTicks
+}
+
+// SetLog changes what Options say of lines about requests, for those that end from then on. Thread: any.
+func (g *Gateway) SetLog(requests bool, names UserNames, ticks *FTicks) {
+	g.accounts.Store(&accounts{requests, names, ticks})
+}
+
 // record counts how a request ended, and logs it if that is wanted.
 func (l *lane) record(r *request, outcome Outcome) {
 	r.client.state.Outcomes[outcome].Add(1)
 	g := l.gateway
-	if g.opt.FTicks != nil && r.code == radius.AccessRequest && (outcome == OutcomeAccept || outcome == OutcomeReject) {
-		g.opt.FTicks.write(r, outcome)
+	a := g.accounts.Load()
+	if a.ticks != nil && r.code == radius.AccessRequest && (outcome == OutcomeAccept || outcome == OutcomeReject) {
+		a.ticks.write(r, outcome)
 	}
-	if !g.opt.Requests {
+	if !a.requests {
 		return
 	}
 	attrs := make([]slog.Attr, 0, 8)
@@ -125,7 +138,7 @@ func (l *lane) record(r *request, outcome Outcome) {
 		attrs = append(attrs, slog.String("home_server", r.calls[r.sent-1].home.cfg.Name))
 	}
 	if user, ok := r.packet.Find(radius.UserName); ok {
-		attrs = append(attrs, slog.String("user", g.opt.UserName.show(user)))
+		attrs = append(attrs, slog.String("user", a.names.show(user)))
 	}
 	attrs = append(attrs, slog.Duration("after", l.lane.Loop().Now().Sub(r.began)))
 	g.log(slog.LevelInfo, "request", attrs...)
