@@ -586,3 +586,7 @@ func (c *Conn) upLink() frio.Link {
 
 // checkKernel panics if loop is of another kernel.
 func (c *Conn) checkKernel(loop *event.Loop) { sock.CheckLoop(c.how().kernel, loop) }
+
+// Counts are those of all connections of one listener; of a client, those of all copies of one section. Thread: that of c, or any if c
+// was never in a loop.
+func (c *Conn) Counts() *Counts { return &c.how().counts }

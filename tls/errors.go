@@ -78,6 +78,15 @@ type Counts struct {
 	failed     [causeCount]atomic.Uint64
 }
 
+// Causes are all there are.
+func Causes() []Cause {
+	all := make([]Cause, causeCount)
+	for i := range all {
+		all[i] = Cause(i)
+	}
+	return all
+}
+
 // Failed is how many handshakes failed for r.
 func (c *Counts) Failed(r Cause) uint64 {
 	if r >= causeCount {

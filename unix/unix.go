@@ -5,6 +5,7 @@ package unix
 import (
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/frio-io/frio"
 	"github.com/frio-io/frio/base"
@@ -109,6 +110,11 @@ func parseListen(ctx *talloc.Context, cs, sub *conf.Section) (frio.IO, error) {
 	}
 	stream := cfg.stream(k)
 	stream.Limits = limits
+	kind := stream.Debug
+	stream.Debug = func(w io.Writer) {
+		kind(w)
+		cfg.Peercred.debug(w)
+	}
 	addr := sock.Addr{Path: cfg.Filename}
 	return base.NewListener(ctx, stream, base.Listening{
 		Addr: addr,
@@ -166,6 +172,18 @@ func (p *peercredConfig) identify(k sock.Kernel, fd int) (*frio.Identity, error)
 		return nil, frio.ErrDenied
 	}
 	return &frio.Identity{HasCred: true, UID: cred.UID, GID: cred.GID, PID: cred.PID}, nil
+}
+
+// debug says who may connect, where that is not everybody.
+func (p *peercredConfig) debug(w io.Writer) {
+	for _, one := range []struct {
+		key     string
+		allowed []int
+	}{{"uid", p.UID}, {"gid", p.GID}} {
+		if len(one.allowed) > 0 {
+			fmt.Fprintf(w, "peercred: %s %s\n", one.key, strings.Trim(fmt.Sprint(one.allowed), "[]"))
+		}
+	}
 }
 
 func match(allowed []int, id uint32) bool {

@@ -90,7 +90,7 @@ func TestFTicksOfRequests(t *testing.T) {
 			w := newWorld(t, tt.listen+homeText(0, "acct_port = 1812\n")+poolText)
 			w.home(0)
 			var got []string
-			w.gateway.SetLog(false, UserRealm, &FTicks{Prefix: "F", Full: true, MAC: MACOriginal, Write: func(line string) { got = append(got, line) }})
+			w.gateway.SetLog(Log{FTicks: &FTicks{Prefix: "F", Full: true, MAC: MACOriginal, Write: func(line string) { got = append(got, line) }}})
 			nas := w.udp(w.nas, nasAddr+":1000", nil)
 			ask := func(request []byte) {
 				nas.send(gatewayAddr+":1812", request)
@@ -98,7 +98,7 @@ func TestFTicksOfRequests(t *testing.T) {
 			}
 			ask(access(1, "u@a.example", "p"))
 			ask(accounting(2, "u@a.example"))
-			w.gateway.SetLog(true, UserRealm, nil)
+			w.gateway.SetLog(Log{Requests: true, UserName: UserRealm})
 			ask(access(3, "someone@b.example", "p"))
 			if strings.Join(got, "\n") != strings.Join(tt.want, "\n") {
 				t.Errorf("got %q, want %q", got, tt.want)

@@ -22,17 +22,14 @@ const (
 
 // Options of a Gateway; the zero value is the default of each.
 type Options struct {
-	Logger   *slog.Logger // default: silence
-	Requests bool         // a line for each request that was answered, or was not
-	Trace    bool         // the text of each packet, at level Debug
-	UserName UserNames    // how much of a user's name a line shows
-	FTicks   *FTicks      // nil: none
+	Logger *slog.Logger // default: silence
+	Log    Log
 }
 
 // Gateway relays requests from clients to home servers. Thread: any, where nothing else is said.
 type Gateway struct {
 	opt      Options
-	accounts atomic.Pointer[accounts]
+	wanted   atomic.Pointer[Log]
 	instance [instanceBytes]byte // RFC 2865, Section 5.33: what tells our Proxy-State from others
 	lanes    []*lane
 	current  atomic.Pointer[snapshot]
@@ -78,7 +75,7 @@ func New(lanes transport.Lanes, cfg *Config, opt Options) (*Gateway, error) {
 		opt.Logger = slog.New(slog.DiscardHandler)
 	}
 	g := &Gateway{opt: opt, clients: map[string]*ClientState{}}
-	g.SetLog(opt.Requests, opt.UserName, opt.FTicks)
+	g.SetLog(opt.Log)
 	if _, err := rand.Read(g.instance[:]); err != nil {
 		return nil, err
 	}

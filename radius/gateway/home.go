@@ -10,6 +10,7 @@ import (
 	"github.com/frio-io/frio"
 	"github.com/frio-io/frio/event"
 	"github.com/frio-io/frio/radius"
+	"github.com/frio-io/frio/tls"
 	"github.com/frio-io/frio/transport"
 )
 
@@ -28,7 +29,12 @@ const (
 	dead
 )
 
-func (l life) String() string { return [...]string{"alive", "zombie", "dead"}[l] }
+var lives = [...]string{"alive", "zombie", "dead"}
+
+func (l life) String() string { return lives[l] }
+
+// Lives are the words of HomeView.Life.
+func Lives() []string { return lives[:] }
 
 const (
 	// probePace is how often a home server that does not answer is looked at: so that one that is back is used within 2 s.
@@ -329,6 +335,7 @@ type HomeView struct {
 	Counts      *HomeCounts
 	Peer, Acct  *transport.Peer // Acct is nil where accounting has no port of its own
 	Description string
+	TLS         *tls.Counts // of its handshakes; nil without TLS
 }
 
 // Homes are the home servers of the present configuration, in its order. Thread: any.

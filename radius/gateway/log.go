@@ -108,27 +108,28 @@ func (g *Gateway) backUp(p *HomePool) {
 	}
 }
 
-// accounts are the lines about requests that are wanted.
-type accounts struct {
-	requests bool
-	names    UserNames
-	ticks    *FTicks
+// Log says which lines about requests are wanted.
+type Log struct {
+	Requests bool      // one for each request that was answered, or was not
+	Trace    bool      // the text of each packet, at level Debug
+	UserName UserNames // how much of a user's name a line shows
+	FTicks   *FTicks   // nil: none
 }
 
-// SetLog changes what Options say of lines about requests, for those that end from then on. Thread: any.
-func (g *Gateway) SetLog(requests bool, names UserNames, ticks *FTicks) {
-	g.accounts.Store(&accounts{requests, names, ticks})
-}
+// SetLog changes that, for the lines from then on. Thread: any.
+func (g *Gateway) SetLog(l Log) { g.wanted.Store(&l) }
+
+func (g *Gateway) tracing() bool { return g.wanted.Load().Trace }
 
 // record counts how a request ended, and logs it if that is wanted.
 func (l *lane) record(r *request, outcome Outcome) {
 	r.client.state.Outcomes[outcome].Add(1)
 	g := l.gateway
-	a := g.accounts.Load()
-	if a.ticks != nil && r.code == radius.AccessRequest && (outcome == OutcomeAccept || outcome == OutcomeReject) {
-		a.ticks.write(r, outcome)
+	wanted := g.wanted.Load()
+	if wanted.FTicks != nil && r.code == radius.AccessRequest && (outcome == OutcomeAccept || outcome == OutcomeReject) {
+		wanted.FTicks.write(r, outcome)
 	}
-	if !a.requests {
+	if !wanted.Requests {
 		return
 	}
 	attrs := make([]slog.Attr, 0, 8)
@@ -138,7 +139,7 @@ func (l *lane) record(r *request, outcome Outcome) {
 		attrs = append(attrs, slog.String("home_server", r.calls[r.sent-1].home.cfg.Name))
 	}
 	if user, ok := r.packet.Find(radius.UserName); ok {
-		attrs = append(attrs, slog.String("user", a.names.show(user)))
+		attrs = append(attrs, slog.String("user", wanted.UserName.show(user)))
 	}
 	attrs = append(attrs, slog.Duration("after", l.lane.Loop().Now().Sub(r.began)))
 	g.log(slog.LevelInfo, "request", attrs...)

@@ -110,7 +110,7 @@ func (s *source) request(client *Client, m *transport.Message) {
 	}
 	s.add(r)
 	l.active++
-	if l.gateway.opt.Trace {
+	if l.gateway.tracing() {
 		l.traceIn(r)
 	}
 	r.route()
@@ -326,7 +326,7 @@ func (r *request) reply(msg []byte, outcome Outcome) {
 	r.source.conn.Commit(&r.addr, msg)
 	r.source.last = r.lane.lane.Loop().Now()
 	r.source.listen.Counts.Answers.Add(1)
-	if r.lane.gateway.opt.Trace {
+	if r.lane.gateway.tracing() {
 		r.lane.traceOut(r, msg)
 	}
 	if r.source.conn.IsDatagram() {

@@ -279,7 +279,7 @@ func (c *call) Encode(_ *transport.Call, dst []byte, id int) ([]byte, error) {
 	}
 	copy(c.vector[:], msg[4:radius.HeaderSize])
 	c.wire, c.sentAt = true, r.lane.lane.Loop().Now()
-	if r.lane.gateway.opt.Trace {
+	if r.lane.gateway.tracing() {
 		r.lane.traceSent(r, c.home, msg)
 	}
 	return msg, nil
@@ -327,7 +327,7 @@ func (c *call) Answer(_ *transport.Call, m *transport.Message) bool {
 	if p == nil {
 		return false
 	}
-	if r.lane.gateway.opt.Trace {
+	if r.lane.gateway.tracing() {
 		r.lane.traceBack(r, c.home, p)
 	}
 	c.home.answered(m.Time, m.Time.Sub(c.sentAt))

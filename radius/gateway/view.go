@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/frio-io/frio/tls"
 )
 
 // ClientView is what may be seen of a client. Thread: any.
@@ -65,5 +67,9 @@ func (g *Gateway) Pools() []PoolView {
 
 func (cfg *Home) view() HomeView {
 	h := cfg.state
-	return HomeView{cfg.Name, h.life().String(), &h.counts, h.main, h.acct, cfg.IO.Describe()}
+	v := HomeView{Name: cfg.Name, Life: h.life().String(), Counts: &h.counts, Peer: h.main, Acct: h.acct, Description: cfg.IO.Describe()}
+	if c, ok := cfg.IO.(*tls.Conn); ok {
+		v.TLS = c.Counts()
+	}
+	return v
 }

@@ -74,7 +74,7 @@ func newWorldOf(t *testing.T, in *sim.World, text string) *world {
 	w.must(err)
 	cfg, listens := w.parse(text)
 	logger := slog.New(slog.NewTextHandler(&w.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	w.gateway, err = New(transport.Lanes{w.lane}, cfg, Options{Logger: logger, Trace: true, Requests: true})
+	w.gateway, err = New(transport.Lanes{w.lane}, cfg, Options{Logger: logger, Log: Log{Trace: true, Requests: true}})
 	w.must(err)
 	for _, cs := range listens {
 		w.listen(cs)
