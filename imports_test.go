@@ -42,7 +42,7 @@ var arrows = []struct {
 	{"radius/gateway", "talloc conf event . tls tls/cert transport radius radius/dict"},
 	{"all", "udp tcp unix haproxy tls"},
 	{"friotest", "talloc conf event . sock sim"},
-	{"server", "talloc conf event . sock thread transport radius radius/gateway radius/home"},
+	{"server", "talloc conf event . sock thread netconn base udp haproxy tls transport radius radius/gateway radius/home"},
 	{"cmd/frio", "talloc conf event . sock radius radius/dict radius/chap radius/home all server"},
 	// The measure shares nothing with what it measures.
 	{"bench", ""},
@@ -57,6 +57,9 @@ var foreign = map[string][]string{
 	"radius/dict": {"layeh.com/radius/debug", "layeh.com/radius/dictionary"},
 	// The hashes of MS-CHAP.
 	"radius/chap": {"layeh.com/radius/rfc2759", "layeh.com/radius/rfc3079"},
+	// Metrics, and a bound for their connections.
+	"server": {"github.com/prometheus/client_golang/prometheus", "github.com/prometheus/client_golang/prometheus/collectors",
+		"github.com/prometheus/client_golang/prometheus/promhttp", "golang.org/x/net/netutil"},
 	// The standard library has it too, but does not export it.
 	"tls/dtls": {"golang.org/x/crypto/chacha20poly1305"},
 	// Its DTLS must not be ours.

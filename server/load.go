@@ -63,6 +63,7 @@ func load(ctx *talloc.Context, root *conf.Section, syntax error, opt Options) (*
 	list := root.TakeSections("server")
 	l.gatewaySections(root, list)
 	l.names(list)
+	l.operations(root)
 	for _, cs := range list {
 		l.service(cs)
 	}

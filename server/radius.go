@@ -153,7 +153,7 @@ func (s *Server) startGateway() error {
 	if s.radius == nil {
 		return nil
 	}
-	g, err := gateway.New(s.lanes, s.radius, gateway.Options{Logger: s.opt.Logger, Log: gateway.Log{Trace: s.opt.Trace}})
+	g, err := gateway.New(s.lanes, s.radius, gateway.Options{Logger: s.opt.Logger, Log: s.gatewayLog(&s.operations.log)})
 	if err != nil {
 		return fmt.Errorf("gateway: %w", err)
 	}

@@ -82,6 +82,8 @@ func (r *reload) run() error {
 	for _, l := range r.opened {
 		r.late = errors.Join(r.late, r.old.begin(l))
 	}
+	r.late = errors.Join(r.late, r.old.operate(&r.old.operations))
+	r.old.publish()
 	return nil
 }
 
@@ -186,6 +188,7 @@ func (r *reload) adopt() {
 	s.mu.Lock()
 	s.services, s.targets, s.notes, s.radius = n.services, n.targets, n.notes, n.radius
 	s.mu.Unlock()
+	s.operations = n.operations
 	s.before = append(s.before, &n.ctx)
 	left := s.before[:0]
 	for _, ctx := range s.before {

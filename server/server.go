@@ -38,6 +38,9 @@ type Options struct {
 	Logger *slog.Logger  // default: silence. An event is a line of level Debug, what an operator should see a Warn
 	Drain  time.Duration // how long Stop waits for sessions, default DefaultDrain
 	Trace  bool          // namespace radius: the text of each packet, at level Debug
+	// Output is where Logger writes to, and what log { } changes; nil: that has no effect, but for the requests that it asks for.
+	Output  *Output
+	Version string // of the program, for metrics and the control socket
 }
 
 func (o Options) withDefaults() Options {
@@ -67,15 +70,17 @@ type Server struct {
 	notes    conf.Errors     // guarded by mu: of reading
 	radius   *gateway.Config // guarded by mu: nil without a server of namespace radius
 
-	threads  threads
-	lanes    transport.Lanes // one, of a Server that was given a loop
-	pool     *thread.Pool    // nil of such a one
-	running  atomic.Pointer[thread.Pool]
-	gateway  *gateway.Gateway // of namespace radius, from Start on; nil without
-	drain    event.Timer
-	deadline time.Time // of draining; zero: not draining
-	drained  func()
-	closed   bool
+	threads    threads
+	operations operations
+	watch      watch
+	lanes      transport.Lanes // one, of a Server that was given a loop
+	pool       *thread.Pool    // nil of such a one
+	running    atomic.Pointer[thread.Pool]
+	gateway    *gateway.Gateway // of namespace radius, from Start on; nil without
+	drain      event.Timer
+	deadline   time.Time // of draining; zero: not draining
+	drained    func()
+	closed     bool
 }
 
 // Notes are what the configuration's methods have to say that is no mistake: keys without effect, certificates that end soon.
@@ -272,6 +277,7 @@ func (s *Server) Debug(w io.Writer) {
 	if s.radius != nil {
 		s.radius.Debug(w)
 	}
+	s.operations.debug(w)
 	s.DebugThreads(w)
 }
 

@@ -94,9 +94,14 @@ func (s *Server) Start(report func(error)) error {
 	if s.lanes != nil || s.closed {
 		return errors.New("start server: it was opened already")
 	}
+	if err := s.operate(&s.operations); err != nil {
+		s.watch.close()
+		return err
+	}
 	pool, err := thread.New(thread.Config{Network: s.threads.network, Workers: s.threads.workers, Kernel: s.kernel,
 		OnError: func(t *thread.Thread, err error) { report(fmt.Errorf("thread %s: %w", t.Name(), err)) }})
 	if err != nil {
+		s.watch.close()
 		return err
 	}
 	s.pool = pool
@@ -112,11 +117,14 @@ func (s *Server) Start(report func(error)) error {
 		err = l.start(pool, s.lanes, number)
 	}
 	if err != nil {
+		s.watch.close()
 		_, _ = pool.Stop(0)
 		s.closed = true
 		s.ctx.Free()
+		return err
 	}
-	return err
+	s.publish()
+	return nil
 }
 
 // Shutdown ends what Start began: nobody is accepted any more, sessions go on until they are quiet for a second or Options.Drain has
@@ -126,7 +134,9 @@ func (s *Server) Shutdown() (cut *thread.Cut, err error) {
 		return new(thread.Cut), nil
 	}
 	s.closed = true
+	s.watch.drains()
 	cut, err = s.pool.Stop(s.opt.Drain)
+	s.watch.close()
 	for _, ctx := range s.before {
 		ctx.Free()
 	}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -39,30 +38,18 @@ func run(args []string, std streams) int {
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
 	defer signal.Stop(signals)
 
-	d := &daemon{std: std, log: logger(std.err, *debug), debug: *debug, signals: signals, certs: *certs}
+	output := server.NewOutput(std.err, *debug)
+	defer output.Close()
+	d := &daemon{std: std, output: output, log: output.Logger(), debug: *debug, signals: signals, certs: *certs}
 	root := talloc.Root("main")
 	defer root.Free()
 	return d.run(root, rest)
 }
 
-// logger writes lines of text; with debug also what happens, and without the time, to be read by a person.
-func logger(w io.Writer, debug bool) *slog.Logger {
-	opt := &slog.HandlerOptions{}
-	if debug {
-		opt.Level = slog.LevelDebug
-		opt.ReplaceAttr = func(groups []string, a slog.Attr) slog.Attr {
-			if len(groups) == 0 && (a.Key == slog.TimeKey || a.Key == slog.LevelKey && a.Value.Any() == slog.LevelDebug) {
-				return slog.Attr{}
-			}
-			return a
-		}
-	}
-	return slog.New(slog.NewTextHandler(w, opt))
-}
-
 // daemon is one run of the program.
 type daemon struct {
 	std     streams
+	output  *server.Output
 	log     *slog.Logger
 	debug   bool
 	signals chan os.Signal
@@ -109,7 +96,7 @@ func (d *daemon) run(root *talloc.Context, file []string) int {
 }
 
 func (d *daemon) load(root *talloc.Context, file []string) (*server.Server, error) {
-	opt := server.Options{Logger: d.log, Trace: d.debug}
+	opt := server.Options{Logger: d.log, Output: d.output, Trace: d.debug, Version: version()}
 	if len(file) == 0 {
 		return d.loadBuiltin(root, opt)
 	}
@@ -136,6 +123,7 @@ func (d *daemon) loadBuiltin(root *talloc.Context, opt server.Options) (*server.
 }
 
 func (d *daemon) fail(err error) int {
+	d.output.Close() // what was logged before comes first
 	fmt.Fprintln(d.std.err, "frio:", err)
 	return exitFailed
 }
@@ -181,6 +169,7 @@ func (d *daemon) hurry(ended <-chan struct{}) {
 		case sig := <-d.signals:
 			if sig != syscall.SIGHUP {
 				d.log.Warn("ends at once", "signal", sig.String())
+				d.output.Close()
 				os.Exit(exitFailed)
 			}
 		}

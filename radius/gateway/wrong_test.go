@@ -469,7 +469,7 @@ realm z {
 			"gw.conf:21:1: realm /x$/: defined already at gw.conf:19:1\n" +
 			"gw.conf:23:1: realm *: write realm DEFAULT { ... }\n" +
 			"gw.conf:25:1: realm a@b: '@' divides user and realm: it cannot be in a realm\n" +
-			"gw.conf:28:15: rewrite_in: no rewrite `none`\n" +
+			"gw.conf:28:2: unknown key `rewrite_in`\n" +
 			"gw.conf:30:1: realm DEFAULT: defined already at gw.conf:27:1\n" +
 			"gw.conf:32:1: realm: it needs a name, as in `realm example.org { ... }`\n" +
 			"gw.conf:35:2: policy statement `nostripp` is not possible here, did you mean `nostrip`?\n" +

@@ -1,0 +1,294 @@
+package server
+
+import (
+	"runtime"
+	"strings"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/frio-io/frio/haproxy"
+	"github.com/frio-io/frio/radius"
+	"github.com/frio-io/frio/radius/gateway"
+	"github.com/frio-io/frio/thread"
+	"github.com/frio-io/frio/tls"
+	"github.com/frio-io/frio/transport"
+)
+
+// family is the metrics of one name.
+type family struct {
+	desc *prometheus.Desc
+	kind prometheus.ValueType
+}
+
+func counter(name, help string, labels ...string) family {
+	return family{prometheus.NewDesc("frio_"+name+"_total", help, labels, nil), prometheus.CounterValue}
+}
+
+func gauge(name, help string, labels ...string) family {
+	return family{prometheus.NewDesc("frio_"+name, help, labels, nil), prometheus.GaugeValue}
+}
+
+var (
+	buildInfo   = gauge("build_info", "1, with what runs.", "version", "goversion")
+	readiness   = gauge("ready", "Whether every listener is open and the program does not stop.")
+	lostLines   = counter("log_dropped_lines", "Lines of the log and of F-Ticks that their file did not take.")
+	threadGauge = gauge("thread_members", "Sockets and connections that live on a thread.", "thread")
+	threadQueue = gauge("thread_queue", "Functions and connections that wait in a thread's mailbox.", "thread")
+	threadSent  = counter("thread_sent", "What was put into a thread's mailbox.", "thread")
+	threadFull  = counter("thread_refused", "What was not put there, because it was full.", "thread")
+	threadIn    = counter("thread_arrived", "Connections that came from another thread.", "thread")
+	threadOut   = counter("thread_left", "Connections that went to another thread.", "thread")
+	threadWakes = counter("thread_wakes", "Times that a thread's loop was woken because of its mailbox.", "thread")
+
+	listenOpen      = gauge("listen_connections", "Connections, or sockets for datagrams, that are open.", "listen")
+	listenBegun     = counter("listen_connections", "Connections, or sockets for datagrams, that were begun.", "listen")
+	listenFailed    = counter("listen_failed", "Connections that did not get through their handshake.", "listen")
+	listenLost      = counter("listen_lost", "Connections that did not end in order.", "listen")
+	listenRequests  = counter("listen_requests", "Good requests of known clients, duplicates too.", "listen")
+	listenAnswers   = counter("listen_answers", "Answers sent, repeated ones too.", "listen")
+	listenCopies    = counter("listen_duplicates", "Copies of requests.", "listen")
+	listenStrangers = counter("listen_unknown_clients", "Packets and connections of nobody who is a client.", "listen")
+	listenDropped   = counter("listen_dropped", "Packets that were dropped, by what was wrong with them.", "listen", "reason")
+	listenFaults    = counter("listen_errors", "Errors, by their kind.", "listen", "kind")
+	listenBytes     = counter("listen_bytes", "Bytes from the peers (in) and to them (out).", "listen", "direction")
+	listenMessages  = counter("listen_messages", "Messages from the peers (in), to them (out), and those that a socket had no room for (dropped).", "listen", "direction")
+	socketEvents    = counter("socket_events", "What a listening socket met: connections accepted, closed unread (denied, per_source), gone before they were accepted (aborted), closed by a limit of time (timeout); accept put off for want of descriptors (exhausted) or by max_connections (full).", "listen", "event")
+	datagramEvents  = counter("datagram_events", "What a socket for datagrams met.", "listen", "event")
+	proxyHeaders    = counter("proxy_headers", "Headers of the PROXY protocol that were right.", "listen")
+	proxyRefused    = counter("proxy_refused", "Connections that were closed because of theirs.", "listen", "reason")
+
+	handshakes       = counter("tls_handshakes", "TLS handshakes that succeeded, resumed ones too.", "side", "name")
+	handshakeResumed = counter("tls_resumed", "Of these the resumed ones.", "side", "name")
+	handshakeFailed  = counter("tls_failed_handshakes", "TLS handshakes that failed, by the cause.", "side", "name", "cause")
+	handshakeFull    = counter("tls_deferred_accepts", "Times that accepting was put off by max_handshakes.", "side", "name")
+	handshakeChecked = counter("tls_rechecked", "Connections that a reload of certificates or CRLs ended.", "side", "name")
+	handshakeReload  = counter("tls_failed_reloads", "Changed files that could not be used.", "side", "name")
+
+	clientRequests = counter("client_requests", "Good requests of a client, duplicates too.", "clients", "client")
+	clientCopies   = counter("client_duplicates", "Copies of requests of a client.", "clients", "client")
+	clientOutcomes = counter("client_outcomes", "How requests of a client ended.", "clients", "client", "outcome")
+	clientDropped  = counter("client_dropped", "Packets of a client that were dropped, by what was wrong with them.", "clients", "client", "reason")
+
+	homeState    = gauge("home_server_state", "1 for the state that a home server is in.", "home_server", "state")
+	homeAnswers  = counter("home_server_answers", "Good replies, to checks too.", "home_server")
+	homeTimeouts = counter("home_server_timeouts", "Requests that were not answered in response_window.", "home_server")
+	homeFailed   = counter("home_server_failed", "Requests that could not be sent, or whose connection failed.", "home_server")
+	homeRejected = counter("home_server_unusable_replies", "Replies that could not be relayed.", "home_server")
+	homeBad      = counter("home_server_bad_replies", "Replies that were dropped, by what was wrong with them.", "home_server", "reason")
+	homeChecks   = counter("home_server_checks", "Checks sent.", "home_server")
+	homeDeaths   = counter("home_server_deaths", "Times that it was taken for dead.", "home_server")
+	homeLatency  = prometheus.NewDesc("frio_home_server_latency_seconds", "From a request to its reply.", []string{"home_server"}, nil)
+
+	peerRequests  = counter("home_server_requests", "Requests and checks sent, each counted once.", "home_server", "port")
+	peerResent    = counter("home_server_retransmits", "Requests sent again.", "home_server", "port")
+	peerUnmatched = counter("home_server_unmatched", "Replies to nothing that was under way.", "home_server", "port")
+	peerFaults    = counter("home_server_errors", "Errors that cost a datagram.", "home_server", "port")
+	peerOpened    = counter("home_server_connections", "Connections, or sockets, that were begun.", "home_server", "port")
+	peerFailed    = counter("home_server_failed_connections", "Connections that were lost, or never up.", "home_server", "port")
+	peerOpen      = gauge("home_server_open_connections", "Connections, or sockets, those on their way too.", "home_server", "port")
+	peerUnderWay  = gauge("home_server_outstanding", "Requests under way.", "home_server", "port")
+
+	poolDown = gauge("home_server_pool_down", "Whether it was found that no home server of a pool lives.", "home_server_pool")
+)
+
+// Describe says nothing: which listens, clients and home servers there are changes with the configuration.
+func (w *watch) Describe(chan<- *prometheus.Desc) {}
+
+// Collect reads what was counted. Values of labels are names from the configuration, and words of this program.
+func (w *watch) Collect(to chan<- prometheus.Metric) {
+	c := collector{to}
+	c.put(buildInfo, 1, w.server.opt.Version, runtime.Version())
+	c.put(readiness, truth(w.at() == stageReady))
+	if w.server.opt.Output != nil {
+		c.put(lostLines, w.server.opt.Output.Dropped())
+	}
+	if pool := w.server.running.Load(); pool != nil {
+		c.threads(pool)
+	}
+	now := w.shown.Load()
+	if now == nil {
+		return
+	}
+	for i := range now.listens {
+		c.listen(&now.listens[i])
+	}
+	if g := now.gateway; g != nil {
+		c.gateway(g)
+	}
+}
+
+type collector struct{ to chan<- prometheus.Metric }
+
+// put gives one value, a number of any type.
+func (c collector) put(f family, value any, labels ...string) {
+	var v float64
+	switch n := value.(type) {
+	case uint64:
+		v = float64(n)
+	case int64:
+		v = float64(n)
+	case int:
+		v = float64(n)
+	}
+	c.to <- prometheus.MustNewConstMetric(f.desc, f.kind, v, labels...)
+}
+
+func truth(is bool) int {
+	if is {
+		return 1
+	}
+	return 0
+}
+
+// label makes a label's value of a word: "timed out" is timed_out.
+func label(word string) string { return strings.ReplaceAll(word, " ", "_") }
+
+func (c collector) threads(pool *thread.Pool) {
+	for _, list := range [][]*thread.Thread{pool.Threads(), pool.Workers()} {
+		for _, t := range list {
+			s, name := t.Stats(), label(t.Name())
+			c.put(threadGauge, s.Members, name)
+			c.put(threadQueue, s.Waiting, name)
+			c.put(threadSent, s.Sent, name)
+			c.put(threadFull, s.Refused, name)
+			c.put(threadIn, s.Arrived, name)
+			c.put(threadOut, s.Left, name)
+			c.put(threadWakes, s.Wakes, name)
+		}
+	}
+}
+
+func (c collector) listen(l *shownListen) {
+	if g := l.gateway; g != nil {
+		n := &g.Counts
+		c.put(listenOpen, n.Open.Load(), l.name)
+		c.put(listenBegun, n.Connections.Load(), l.name)
+		c.put(listenFailed, n.Failed.Load(), l.name)
+		c.put(listenLost, n.Lost.Load(), l.name)
+		c.put(listenRequests, n.Requests.Load(), l.name)
+		c.put(listenAnswers, n.Answers.Load(), l.name)
+		c.put(listenCopies, n.Duplicates.Load(), l.name)
+		c.put(listenStrangers, n.UnknownClient.Load(), l.name)
+		c.put(listenFaults, n.Accept.Load(), l.name, label(FaultAccept.String()))
+		c.put(listenFaults, n.Faults.Load(), l.name, label(FaultDatagram.String()))
+		for r := range radius.ReasonCount {
+			c.put(listenDropped, n.Dropped[r].Load(), l.name, r.String())
+		}
+	} else {
+		n := l.counts
+		c.put(listenOpen, n.Open.Load(), l.name)
+		c.put(listenBegun, n.Sessions.Load(), l.name)
+		c.put(listenBytes, n.BytesIn.Load(), l.name, "in")
+		c.put(listenBytes, n.BytesOut.Load(), l.name, "out")
+		c.put(listenMessages, n.In.Load(), l.name, "in")
+		c.put(listenMessages, n.Out.Load(), l.name, "out")
+		c.put(listenMessages, n.Dropped.Load(), l.name, "dropped")
+		for f := range faultCount {
+			c.put(listenFaults, n.Faults[f].Load(), l.name, label(f.String()))
+		}
+	}
+	c.sockets(l)
+	if l.tls != nil {
+		c.tls(l.tls, "listen", l.name)
+	}
+}
+
+// sockets gives the sum of all sockets of a listen.
+func (c collector) sockets(l *shownListen) {
+	var streams [7]uint64
+	for _, n := range l.streams {
+		for i, v := range []uint64{n.Accepted.Load(), n.Denied.Load(), n.PerSource.Load(), n.Aborted.Load(), n.Exhausted.Load(), n.Full.Load(), n.Timeouts.Load()} {
+			streams[i] += v
+		}
+	}
+	for i, event := range []string{"accepted", "denied", "per_source", "aborted", "exhausted", "full", "timeout"} {
+		if len(l.streams) > 0 {
+			c.put(socketEvents, streams[i], l.name, event)
+		}
+	}
+	var datagrams [12]uint64
+	for _, n := range l.udp {
+		for i, v := range []uint64{n.In.Load(), n.Out.Load(), n.Empty.Load(), n.TooLong.Load(), n.Denied.Load(), n.Gate.Load(), n.Replies.Load(),
+			n.Full.Load(), n.Held.Load(), n.Inbox.Load(), n.Accepted.Load(), n.Timeouts.Load()} {
+			datagrams[i] += v
+		}
+	}
+	for i, event := range []string{"in", "out", "empty", "too_long", "denied", "gate", "gate_reply", "full", "held", "inbox", "accepted", "timeout"} {
+		if len(l.udp) > 0 {
+			c.put(datagramEvents, datagrams[i], l.name, event)
+		}
+	}
+	if n := l.haproxy; n != nil {
+		c.put(proxyHeaders, n.Headers.Load(), l.name)
+		for r := range n.Refused {
+			c.put(proxyRefused, n.Refused[r].Load(), l.name, label(haproxy.Refusal(r).String()))
+		}
+	}
+}
+
+func (c collector) tls(n *tls.Counts, side, name string) {
+	c.put(handshakes, n.Handshakes.Load(), side, name)
+	c.put(handshakeResumed, n.Resumed.Load(), side, name)
+	c.put(handshakeFull, n.Full.Load(), side, name)
+	c.put(handshakeChecked, n.Rechecked.Load(), side, name)
+	c.put(handshakeReload, n.BadReloads.Load(), side, name)
+	for _, cause := range tls.Causes() {
+		c.put(handshakeFailed, n.Failed(cause), side, name, label(cause.String()))
+	}
+}
+
+func (c collector) gateway(g *gateway.Gateway) {
+	for _, one := range g.Clients() {
+		c.put(clientRequests, one.Requests.Load(), one.List, one.Name)
+		c.put(clientCopies, one.Duplicates.Load(), one.List, one.Name)
+		for o := range gateway.OutcomeCount {
+			c.put(clientOutcomes, one.Outcomes[o].Load(), one.List, one.Name, o.String())
+		}
+		for r := range radius.ReasonCount {
+			c.put(clientDropped, one.Dropped[r].Load(), one.List, one.Name, r.String())
+		}
+	}
+	for _, h := range g.Homes() {
+		c.home(&h)
+	}
+	for _, p := range g.Pools() {
+		c.put(poolDown, truth(p.Down), p.Name)
+	}
+}
+
+func (c collector) home(h *gateway.HomeView) {
+	for _, state := range gateway.Lives() {
+		c.put(homeState, truth(state == h.Life), h.Name, state)
+	}
+	n := h.Counts
+	c.put(homeAnswers, n.Answers.Load(), h.Name)
+	c.put(homeTimeouts, n.Timeouts.Load(), h.Name)
+	c.put(homeFailed, n.Failed.Load(), h.Name)
+	c.put(homeRejected, n.Rejected.Load(), h.Name)
+	c.put(homeChecks, n.Checks.Load(), h.Name)
+	c.put(homeDeaths, n.Deaths.Load(), h.Name)
+	for r := range radius.ReasonCount {
+		c.put(homeBad, n.Bad[r].Load(), h.Name, r.String())
+	}
+	at, count, seconds := n.Latency.Cumulative()
+	c.to <- prometheus.MustNewConstHistogram(homeLatency, count, seconds, at, h.Name)
+	c.peer(h.Peer, h.Name, "main")
+	if h.Acct != nil {
+		c.peer(h.Acct, h.Name, "accounting")
+	}
+	if h.TLS != nil {
+		c.tls(h.TLS, "home_server", h.Name)
+	}
+}
+
+func (c collector) peer(p *transport.Peer, home, port string) {
+	n := &p.Counts
+	c.put(peerRequests, n.Requests.Load(), home, port)
+	c.put(peerResent, n.Resent.Load(), home, port)
+	c.put(peerUnmatched, n.Unmatched.Load(), home, port)
+	c.put(peerFaults, n.Faults.Load(), home, port)
+	c.put(peerOpened, n.Opened.Load(), home, port)
+	c.put(peerFailed, n.Failed.Load(), home, port)
+	c.put(peerOpen, p.Connections(), home, port)
+	c.put(peerUnderWay, p.Outstanding(), home, port)
+}
