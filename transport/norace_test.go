@@ -1,0 +1,5 @@
+//go:build !race && !friocheck
+
+package transport
+
+const checked = false
