@@ -27,6 +27,8 @@ type handedOver struct {
 	id         uint8
 	vector     [16]byte
 	window     time.Duration
+	stream     bool   // the client's connection is one
+	name       string // of the request, for the trace; "" without
 
 	// to's:
 	inner  transport.Call
@@ -51,7 +53,7 @@ func (c *call) handOver(peer *transport.Peer) bool {
 	f := &handedOver{
 		from: r.lane, to: r.lane.gateway.lanes[i], request: r, generation: r.generation, call: r.sent - 1, peer: peer, home: c.home,
 		client: r.client, cfg: r.source.listen.cfg.Load(), code: r.code, id: r.id, vector: r.vector, window: r.window(c.home),
-		userName: append([]byte(nil), r.userName...), packet: append(radius.Packet(nil), r.packet...),
+		userName: append([]byte(nil), r.userName...), packet: append(radius.Packet(nil), r.packet...), stream: !r.source.conn.IsDatagram(),
 	}
 	if r.userName == nil {
 		f.userName = nil
@@ -59,10 +61,13 @@ func (c *call) handOver(peer *transport.Peer) bool {
 	if r.restores {
 		f.ownName = append([]byte{}, r.ownName()...)
 	}
+	if r.lane.gateway.tracing() {
+		f.name = r.name()
+	}
 	if f.to.lane.Loop().Post(f.begin) != nil {
 		return false
 	}
-	c.far, c.wire = f, true
+	c.far = f
 	return true
 }
 
@@ -82,6 +87,9 @@ func (f *handedOver) begin() {
 	if err != nil {
 		f.lost(err)
 		return
+	}
+	if f.stream && f.inner.IsDatagram() {
+		f.inner.Retransmit(f.home.times) // as in try
 	}
 	// The request keeps its own time: this is for one whose word that it is over does not come through.
 	loop := f.to.lane.Loop()
@@ -105,6 +113,9 @@ func (f *handedOver) Encode(_ *transport.Call, dst []byte, id int) ([]byte, erro
 	if err == nil {
 		copy(f.sent[:], msg[len(dst)+4:])
 		f.sentAt = f.to.lane.Loop().Now()
+		if f.name != "" {
+			f.to.traceSent(f.name, f.home, msg)
+		}
 	}
 	return msg, err
 }
@@ -115,10 +126,15 @@ func (f *handedOver) Answer(_ *transport.Call, m *transport.Message) bool {
 	if p == nil {
 		return false
 	}
+	if f.name != "" {
+		f.to.traceBack(f.name, f.home, p)
+	}
 	f.home.answered(m.Time, m.Time.Sub(f.sentAt))
 	msg, err := f.to.decode(p, make([]byte, 0, radius.MaxSize), f.client, f.cfg, f.home, f.id, f.vector[:], f.sent[:], f.ownName)
 	if err != nil {
-		f.lost(err)
+		f.home.unfit(f.to, m.Time, err)
+		f.end()
+		f.back(func(r *request, c *call) { r.reject(OutcomeFailed, "") })
 		return true
 	}
 	var state []byte
@@ -131,6 +147,9 @@ func (f *handedOver) Answer(_ *transport.Call, m *transport.Message) bool {
 		if state != nil {
 			r.lane.sticky.put(state, f.home)
 		}
+		if c.pool.down.Load() {
+			r.lane.gateway.backUp(c.pool)
+		}
 		dst, err := r.source.conn.Reserve(len(msg))
 		if err != nil {
 			r.finish(OutcomeFailed)
@@ -142,11 +161,19 @@ func (f *handedOver) Answer(_ *transport.Call, m *transport.Message) bool {
 }
 
 // Lost tells the request.
-func (f *handedOver) Lost(_ *transport.Call, err error) { f.lost(err) }
+func (f *handedOver) Lost(_ *transport.Call, err error) {
+	if err != transport.ErrNoAnswer { // as of call
+		f.lost(err)
+	}
+}
 
 func (f *handedOver) lost(err error) {
+	wire := !f.sentAt.IsZero()
 	f.end()
-	f.back(func(r *request, c *call) { c.gone(err) })
+	f.back(func(r *request, c *call) {
+		c.wire = wire
+		c.gone(err)
+	})
 }
 
 // end frees what the call has on its thread.

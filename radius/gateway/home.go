@@ -313,6 +313,12 @@ func (h *homeState) accept(l *lane, m *transport.Message, code radius.Code, vect
 	return nil
 }
 
+// unfit reports a good reply that cannot be made into one for the client.
+func (h *homeState) unfit(l *lane, now time.Time, err error) {
+	h.counts.Rejected.Add(1)
+	l.gateway.lines.warn(l.gateway.opt.Logger, now, "reply cannot be relayed", homeAttrs(h, err)...)
+}
+
 // retire ends what a lane has of a home server that is in no configuration any more.
 func (h *homeState) retire(l *lane) {
 	if l == h.owner {

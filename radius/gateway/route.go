@@ -186,7 +186,7 @@ func (r *request) nobody() {
 	}
 	outcome := OutcomeNoHome
 	for i := range r.calls[:r.sent] {
-		if r.calls[i].wire {
+		if r.calls[i].wire || r.calls[i].far != nil {
 			outcome = OutcomeNoAnswer
 		}
 	}
@@ -280,7 +280,7 @@ func (c *call) Encode(_ *transport.Call, dst []byte, id int) ([]byte, error) {
 	copy(c.vector[:], msg[4:radius.HeaderSize])
 	c.wire, c.sentAt = true, r.lane.lane.Loop().Now()
 	if r.lane.gateway.tracing() {
-		r.lane.traceSent(r, c.home, msg)
+		r.lane.traceSent(r.name(), c.home, msg)
 	}
 	return msg, nil
 }
@@ -328,7 +328,7 @@ func (c *call) Answer(_ *transport.Call, m *transport.Message) bool {
 		return false
 	}
 	if r.lane.gateway.tracing() {
-		r.lane.traceBack(r, c.home, p)
+		r.lane.traceBack(r.name(), c.home, p)
 	}
 	c.home.answered(m.Time, m.Time.Sub(c.sentAt))
 	dst, err := r.source.conn.Reserve(radius.MaxSize)
@@ -338,13 +338,12 @@ func (c *call) Answer(_ *transport.Call, m *transport.Message) bool {
 	}
 	msg, err := r.lane.decode(p, dst, r.client, r.source.listen.cfg.Load(), c.home, r.id, r.vector[:], c.vector[:], r.ownName())
 	if err != nil {
-		c.home.counts.Rejected.Add(1)
-		r.lane.gateway.lines.warn(r.lane.gateway.opt.Logger, m.Time, "reply cannot be relayed", homeAttrs(c.home, err)...)
+		c.home.unfit(r.lane, m.Time, err)
 		r.reject(OutcomeFailed, "")
 		return true
 	}
-	if r.pool.down.Load() {
-		r.lane.gateway.backUp(r.pool)
+	if c.pool.down.Load() {
+		r.lane.gateway.backUp(c.pool)
 	}
 	if p.Code() == radius.AccessChallenge {
 		if state, ok := p.Find(radius.State); ok {

@@ -19,12 +19,12 @@ func (l *lane) traceIn(r *request) {
 	l.trace(r.name(), "received", "from client "+r.client.Name+" at "+r.peer().String()+", listen "+r.source.listen.Name, r.packet)
 }
 
-func (l *lane) traceSent(r *request, h *homeState, msg []byte) {
-	l.trace(r.name(), "sent", "to home_server "+h.cfg.Name, msg)
+func (l *lane) traceSent(request string, h *homeState, msg []byte) {
+	l.trace(request, "sent", "to home_server "+h.cfg.Name, msg)
 }
 
-func (l *lane) traceBack(r *request, h *homeState, p radius.Packet) {
-	l.trace(r.name(), "received", "from home_server "+h.cfg.Name, p)
+func (l *lane) traceBack(request string, h *homeState, p radius.Packet) {
+	l.trace(request, "received", "from home_server "+h.cfg.Name, p)
 }
 
 func (l *lane) traceOut(r *request, msg []byte) {

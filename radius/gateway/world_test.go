@@ -36,7 +36,9 @@ type world struct {
 	homes   [4]*sim.Kernel
 	root    *talloc.Context
 	loop    *event.Loop
-	lane    *transport.Lane
+	lanes   transport.Lanes
+	lane    *transport.Lane // the first
+	config  *talloc.Context
 	gateway *Gateway
 	listens []*Listen
 	file    *conf.Section
@@ -49,10 +51,11 @@ type world struct {
 // newWorld runs the configuration in text: listens at the top level, and the gateway's sections.
 func newWorld(t *testing.T, text string) *world {
 	t.Helper()
-	return newWorldOf(t, sim.New(1, sim.Options{}), text)
+	return newWorldOf(t, sim.New(1, sim.Options{}), 1, text)
 }
 
-func newWorldOf(t *testing.T, in *sim.World, text string) *world {
+// newWorldOf is newWorld in a simulated world, with some lanes; the listens are on one after the other.
+func newWorldOf(t *testing.T, in *sim.World, lanes int, text string) *world {
 	t.Helper()
 	w := &world{T: t, sim: in, places: map[*sim.Kernel]*place{}}
 	host := w.sim.Host("gateway", netip.MustParseAddr(gatewayAddr))
@@ -63,21 +66,26 @@ func newWorldOf(t *testing.T, in *sim.World, text string) *world {
 		w.homes[i] = w.sim.Host(fmt.Sprint("home ", i), at)
 		at = at.Next()
 	}
-	w.root = talloc.Root("test")
 	w.host = host
-	sock.SetKernel(w.root, host)
+	for i := range lanes {
+		root := talloc.Root(fmt.Sprint("lane ", i))
+		sock.SetKernel(root, host)
+		loop, err := event.New(root, host, event.Config{})
+		w.must(err)
+		lane, err := transport.NewLane(loop, root, i)
+		w.must(err)
+		w.loops, w.lanes = append(w.loops, loop), append(w.lanes, lane)
+	}
+	w.loop, w.lane, w.root = w.loops[0], w.lanes[0], w.lanes[0].Context()
+	w.config = talloc.Root("configuration")
+	sock.SetKernel(w.config, host)
 	var err error
-	w.loop, err = event.New(w.root, host, event.Config{})
-	w.must(err)
-	w.loops = []*event.Loop{w.loop}
-	w.lane, err = transport.NewLane(w.loop, w.root, 0)
-	w.must(err)
 	cfg, listens := w.parse(text)
 	logger := slog.New(slog.NewTextHandler(&w.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	w.gateway, err = New(transport.Lanes{w.lane}, cfg, Options{Logger: logger, Log: Log{Trace: true, Requests: true}})
+	w.gateway, err = New(w.lanes, cfg, Options{Logger: logger, Log: Log{Trace: true, Requests: true}})
 	w.must(err)
-	for _, cs := range listens {
-		w.listen(cs)
+	for i, cs := range listens {
+		w.listen(cs, w.lanes[i%lanes])
 	}
 	for _, err := range w.file.Unknown() {
 		w.Error(err)
@@ -101,7 +109,7 @@ func (w *world) parse(text string) (*Config, []*conf.Section) {
 	w.Helper()
 	root, err := conf.ParseString("test.conf", text, conf.Options{})
 	w.must(err)
-	cfg, errs := ParseConfig(w.root, root, nil)
+	cfg, errs := ParseConfig(w.config, root, nil)
 	if len(errs) > 0 {
 		w.Fatal(errs)
 	}
@@ -109,17 +117,17 @@ func (w *world) parse(text string) (*Config, []*conf.Section) {
 	return cfg, root.TakeSections("listen")
 }
 
-func (w *world) listen(cs *conf.Section) {
+func (w *world) listen(cs *conf.Section, lane *transport.Lane) {
 	w.Helper()
 	stack := cs.Pairs("protocol")[0].Value
-	io, err := frio.ParseServer(w.root, cs)
+	io, err := frio.ParseServer(lane.Context(), cs)
 	w.must(err)
 	w.must(io.Open())
 	l := w.gateway.NewListen("test."+cs.Name2, &ListenConfig{
 		Proto: ProtoOf(stack, io.Kind() == frio.Datagram), Server: new(ServerConfig),
 	}, transport.Config{Timeout: 10 * time.Second})
 	w.listens = append(w.listens, l)
-	w.must(transport.NewPort("test", nil, io, w.root, l).Join(w.lane))
+	w.must(transport.NewPort("test", nil, io, lane.Context(), l).Join(lane))
 }
 
 // until runs the world until done.
