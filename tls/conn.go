@@ -67,7 +67,8 @@ type session struct {
 	corked                bool
 	heard                 bool // the peer has sent something
 	identity              *frio.Identity
-	bytesIn, bytesOut     uint64 // of the application
+	offered               *ctls.Config // of a handshake that offers a session
+	bytesIn, bytesOut     uint64       // of the application
 }
 
 var (

@@ -50,7 +50,11 @@ func (c *Conn) begin() {
 
 func (c *Conn) newStream(client bool) *stream {
 	_, peer := addrs(c.lower)
-	e := newStream(&c.ctx, c.how().set.stream(), client, peer)
+	cfg := c.how().set.stream()
+	if client && offers(cfg) {
+		c.s.offered = cfg
+	}
+	e := newStream(&c.ctx, cfg, client, peer)
 	e.wire.wake = c.newWaker().fire
 	return e
 }
@@ -156,6 +160,9 @@ func (c *Conn) lowerEnded(err error) {
 // failed ends the connection by err, which in a handshake gets its reason.
 func (c *Conn) failed(err error) {
 	if c.state == frio.StateHandshaking || c.refusedLate(err) {
+		if _, received, ok := alertOf(err); ok && received && c.s != nil && c.s.offered != nil {
+			distrust(c.s.offered)
+		}
 		err = c.how().set.handshakeError(err)
 	}
 	c.fail(err)

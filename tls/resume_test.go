@@ -136,3 +136,34 @@ func TestNoCRLAllowed(t *testing.T) {
 		t.Error("no mistake without it")
 	}
 }
+
+// A server that refuses a session by an alert is offered none any more.
+func TestSessionRefusedDatagram(t *testing.T) {
+	d := newTestDir(t)
+	s, cs, err := d.parseServer(serverBase, frio.Datagram)
+	s = d.good(s, cs, err)
+	s.clock = func() time.Time { return testNow }
+	client := &dtls.Config{RootCAs: poolOf(theCA()), ServerName: "server.example.org", Certificates: []tls.Certificate{clientCert().tls()},
+		Sessions: dtls.NewSessionCache(4)}
+	refuses, resumed := false, 0
+	server := *s.datagram()
+	server.VerifyConnection = func(cs tls.ConnectionState) error {
+		if cs.DidResume {
+			resumed++
+		}
+		if cs.DidResume && refuses {
+			return errors.New("no")
+		}
+		return nil
+	}
+	for round, c := range []struct {
+		refuses, fails bool
+		resumed        int
+	}{{false, false, 0}, {false, false, 1}, {true, true, 2}, {true, false, 2}, {false, false, 2}} {
+		refuses = c.refuses
+		r := dtlsHandshake(t, &server, client)
+		if failed := r.client != nil; failed != c.fails || resumed != c.resumed {
+			t.Errorf("handshake %d: %v, %v; %d were resumed", round, r.server, r.client, resumed)
+		}
+	}
+}

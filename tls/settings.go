@@ -188,7 +188,7 @@ func (s *settings) streamConfig(snap *snapshot) *tls.Config {
 		c.GetClientCertificate = files.forRequest
 	}
 	if p.cache && c.ServerName != "" { // without a name the cache would go by address
-		c.ClientSessionCache = tls.NewLRUClientSessionCache(clientSessions)
+		c.ClientSessionCache = newSessions()
 	}
 	return c
 }

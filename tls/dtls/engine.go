@@ -325,6 +325,9 @@ func (e *Engine) fail(err error) error {
 	if errors.As(err, &a) {
 		if e.cfg.Sessions != nil && !e.server {
 			e.cfg.Sessions.Remove(e.cfg.ServerName) // RFC 5246, Section 7.2.2
+			if a.Received && e.hs != nil && e.hs.session != nil {
+				e.cfg.Sessions.refuse()
+			}
 		}
 		if !a.Received {
 			e.out = nil // an unsent flight is void

@@ -141,13 +141,14 @@ func parseSession(now time.Time, plain []byte) *Session {
 	return s
 }
 
-// SessionCache keeps sessions of a client, the newest for each name, the least used one going first. A cache belongs
-// to one set of trusted CAs: drop it with them. Thread: any.
+// SessionCache keeps sessions of a client, the newest for each name, the least used one going first. Once a server has refused one by an
+// alert it keeps none any more. A cache belongs to one set of trusted CAs: drop it with them. Thread: any.
 type SessionCache struct {
 	mu      sync.Mutex
 	size    int
 	entries map[string]*list.Element
 	order   *list.List // of *cacheEntry, newest use first
+	refused bool       // nothing is kept
 }
 
 type cacheEntry struct {
@@ -180,6 +181,9 @@ func (c *SessionCache) get(name string, now time.Time) *Session {
 func (c *SessionCache) put(name string, s *Session) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.refused {
+		return
+	}
 	if el := c.entries[name]; el != nil {
 		c.removeLocked(el)
 	}
@@ -200,4 +204,13 @@ func (c *SessionCache) Remove(name string) {
 	if el := c.entries[name]; el != nil {
 		c.removeLocked(el)
 	}
+}
+
+// refuse forgets all and keeps nothing any more.
+func (c *SessionCache) refuse() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.refused = true
+	clear(c.entries)
+	c.order.Init()
 }
