@@ -2,10 +2,10 @@ package transport
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/frio-io/frio"
-	"github.com/frio-io/frio/talloc"
 )
 
 // quiet is a User that allocates nothing: an echo, or who counts what comes.
@@ -33,36 +33,28 @@ func (s *mute) Serve(*Conn) (User, Config) { return &quiet{echo: true}, s.cfg }
 func (s *mute) Fault(*Port, error)         {}
 func (s *mute) Gone(*Conn)                 {}
 
-// stacks are those that are measured: a layer makes each message a Write of its own.
-var stacks = []string{"udp", "tcp", "layer+tcp"}
-
-// thinLayer is a layer that does nothing.
-type thinLayer struct{ frio.IO }
-
-func (l *thinLayer) Lower() frio.IO    { return l.IO }
-func (l *thinLayer) State() frio.State { return StateOf(l.IO) }
-func (l *thinLayer) Cork()             { l.IO.(frio.Corker).Cork() }
-func (l *thinLayer) Uncork() error     { return l.IO.(frio.Corker).Uncork() }
-func (l *thinLayer) Copy(ctx *talloc.Context) (frio.IO, error) {
-	one, err := l.IO.(frio.Copier).Copy(ctx)
-	return &thinLayer{one}, err
-}
+// stacks are those that are measured: over a layer each message is a Write of its own.
+var stacks = []string{"udp", "tcp", "haproxy+tcp"}
 
 // echoOver is an echo, and what connects to it, over a stack.
 func (b *bench) echoOver(stack string) (listening *Port, connecting frio.IO) {
 	b.Helper()
-	method := stack[len(stack)-3:]
-	cfg := Config{Frame: frame, MessageMax: 4096}
-	p := b.ParseText(nil, "listener", inet("listen", method, method, 0, ""))
+	method, more := stack[len(stack)-3:], ""
+	if stack != method {
+		more = "haproxy {\ntrusted {\nallow = 127/8\n}\n}\n"
+	}
+	p := b.ParseText(nil, "listener", layeredInet("listen", stack, method, 0, more))
 	b.must(p.Open())
-	port := NewPort("test", nil, p.IO, p.Ctx, &mute{cfg})
+	port := NewPort("test", nil, p.IO, p.Ctx, &mute{Config{Frame: frame, MessageMax: 4096}})
 	b.must(port.Join(b.lane))
 	b.ports = append(b.ports, port)
-	c := b.ParseText(nil, "connecting", inet("home_server", method, method, at(port).Port(), ""))
-	if stack != method {
-		return port, &thinLayer{c.IO}
-	}
+	c := b.ParseText(nil, "connecting", layeredInet("home_server", stack, method, at(port).Port(), ""))
 	return port, c.IO
+}
+
+// layeredInet is inet with the sections of a layer.
+func layeredInet(kind, stack, method string, port uint16, more string) string {
+	return strings.TrimSuffix(inet(kind, stack, method, port, ""), "}\n") + more + "}\n"
 }
 
 // echoTrip returns what sends a message to the echo and waits until it is back.

@@ -26,10 +26,11 @@ type Pool struct {
 	busy    atomic.Int64 // Calls, for other threads
 	need    time.Time    // since when all connections have been busy; zero: they are not
 	pause   time.Duration
-	next    time.Time // no connection is opened before
-	failed  bool      // a connection has failed since the last answer
-	failure error     // of the last
-	downErr error     // ErrDown with it
+	next    time.Time      // no connection is opened before
+	failed  bool           // a connection has failed since the last answer
+	failure error          // of the last
+	downErr error          // ErrDown with it
+	random  func() float64 // for what must not be the same everywhere
 	timer   event.Timer
 	used    bool
 	closing bool
@@ -40,15 +41,13 @@ type Pool struct {
 }
 
 func newPool(peer *Peer, lane *Lane) *Pool {
-	p := &Pool{peer: peer, lane: lane}
+	p := &Pool{peer: peer, lane: lane, random: rand.Float64}
 	p.timer.Init((*upkeep)(p))
 	return p
 }
 
 // Peer returns whose connections they are.
 func (p *Pool) Peer() *Peer { return p.peer }
-
-func (p *Pool) random() float64 { return rand.Float64() }
 
 // Start has owner's request sent, now or when a connection is up. Errors: ErrBusy, ErrNoConnection, ErrDown, or that of Encode; then
 // nothing has begun. c must be idle.

@@ -29,7 +29,12 @@ type bench struct {
 // newBench makes so many lanes, each with a loop of its own, all turned by the test.
 func newBench(t testing.TB, sim bool, lanes int) *bench {
 	t.Helper()
-	b := &bench{Env: friotest.NewEnv(t, sim, 1)}
+	return newBenchSeed(t, sim, lanes, 1)
+}
+
+func newBenchSeed(t testing.TB, sim bool, lanes int, seed uint64) *bench {
+	t.Helper()
+	b := &bench{Env: friotest.NewEnv(t, sim, seed)}
 	for i := range lanes {
 		side := &b.Env.Side
 		if i > 0 {
