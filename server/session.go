@@ -26,6 +26,7 @@ type session struct {
 	id       uint64
 	peer     *transport.Conn
 	far      *transport.Conn // to the target of a relay; nil: none yet
+	dialed   *transport.Conn // the same, while it is on its way
 	ended    [2]bool         // peer, far: nothing more comes from it
 	timer    event.Timer
 	moved    time.Time // when something was carried last
@@ -54,13 +55,16 @@ func (s *session) Up(c *transport.Conn) {
 
 // connect starts to connect to the target.
 func (s *session) connect() error {
-	_, err := transport.Dial(s.peer.Lane(), s.peer.Context(), "target", func(ctx *talloc.Context) (frio.IO, error) {
+	dialed, err := transport.Dial(s.peer.Lane(), s.peer.Context(), "target", func(ctx *talloc.Context) (frio.IO, error) {
 		far, err := s.listen.service.target.dial(ctx)
 		if err == nil {
 			s.introduce(far)
 		}
 		return far, err
 	}, transport.Config{}, (*farEnd)(s))
+	if err == nil && s.far == nil && !s.over {
+		s.dialed = dialed
+	}
 	return err
 }
 
@@ -94,7 +98,7 @@ func (s *session) introduce(far frio.IO) {
 type farEnd session
 
 func (f *farEnd) Up(c *transport.Conn) {
-	f.far = c
+	f.far, f.dialed = c, nil
 	(*session)(f).Up(c)
 }
 
@@ -105,7 +109,7 @@ func (f *farEnd) Drain(*transport.Conn)                           {}
 
 func (f *farEnd) End(c *transport.Conn, err error) {
 	if s := (*session)(f); s.far == nil {
-		s.far = c // it never was up
+		s.far, s.dialed = c, nil // it never was up
 		s.refused(err)
 	} else {
 		s.End(c, err)
@@ -226,14 +230,18 @@ func (s *session) Drain(c *transport.Conn) {
 // Leave and Arrive take the connection to the target along.
 func (s *session) Leave(*transport.Conn) {
 	s.timer.Stop()
-	if s.far != nil {
-		s.far.Leave()
+	for _, far := range []*transport.Conn{s.far, s.dialed} {
+		if far != nil {
+			far.Leave()
+		}
 	}
 }
 
 func (s *session) Arrive(c *transport.Conn) {
-	if s.far != nil && !s.far.Over() {
-		s.far.Arrive(c.Lane())
+	for _, far := range []*transport.Conn{s.far, s.dialed} {
+		if far != nil && !far.Over() {
+			far.Arrive(c.Lane())
+		}
 	}
 	s.arm()
 }
@@ -295,7 +303,7 @@ func (s *session) end(reason error) {
 	if tracing(l.log) {
 		s.traceEnd(reason)
 	}
-	for _, c := range []*transport.Conn{s.far, s.peer} {
+	for _, c := range []*transport.Conn{s.dialed, s.far, s.peer} {
 		if c == nil {
 			continue
 		}
