@@ -70,6 +70,7 @@ var (
 	_ frio.Parent          = (*Listener)(nil)
 	_ frio.Stater          = (*Listener)(nil)
 	_ frio.Link            = (*Listener)(nil)
+	_ frio.PathAddresser   = (*Listener)(nil)
 	_ frio.Shard           = (*Listener)(nil)
 )
 
@@ -495,3 +496,6 @@ func (l *Listener) Debug(w io.Writer) {
 		return true
 	})
 }
+
+// SocketPaths is the name of a Unix socket, and nothing.
+func (l *Listener) SocketPaths() (local, remote string) { return l.local.Path, "" }

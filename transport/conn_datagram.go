@@ -37,6 +37,9 @@ func (c *Conn) readDatagrams() {
 				return
 			}
 		}
+		if c.packets == nil && c.port != nil && c.port.near == c {
+			l.Flush() // an answer goes to whom the IO heard last
+		}
 		if count < batch {
 			return // level-triggered: what came meanwhile is announced
 		}
