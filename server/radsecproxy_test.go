@@ -117,19 +117,22 @@ func TestManualOfRadsecproxy(t *testing.T) {
 	}
 }
 
-// The configurations of the page are read without a mistake. One that has no server is part of a file.
+// The configurations of the page, and those of README.md, are read without a mistake. One that has no server is part of a file.
 func TestConfigurationsOfThePage(t *testing.T) {
-	blocks := regexp.MustCompile("(?s)\n```frio\n(.*?)```").FindAllStringSubmatch(read(t, "../docs/from-radsecproxy.md"), -1)
-	if len(blocks) < 6 {
-		t.Fatalf("%d configurations only", len(blocks))
+	fence := regexp.MustCompile("(?s)\n```frio\n(.*?)```")
+	blocks := fence.FindAllStringSubmatch(read(t, "../docs/from-radsecproxy.md"), -1)
+	first := regexp.MustCompile("(?s)\n```\n(server .*?)```").FindAllStringSubmatch(read(t, "../README.md"), -1)
+	if len(blocks) < 6 || len(first) < 2 {
+		t.Fatalf("%d and %d configurations only", len(blocks), len(first))
 	}
+	blocks = append(blocks, first...)
 	dir := t.TempDir()
 	for i, b := range blocks {
 		text := b[1]
-		if !strings.Contains(text, "namespace = radius") {
+		if !strings.Contains(text, "namespace = ") {
 			text += "server rest {\n\tnamespace = radius\n\tlisten udp {\n\t\tprotocol = udp\n\t\tudp {\n\t\t\tipaddr = 127.0.0.1\n\t\t\tport = 1812\n\t\t}\n\t}\n}\n"
 		}
-		if !regexp.MustCompile(`(?m)^client `).MatchString(text) {
+		if strings.Contains(text, "namespace = radius") && !regexp.MustCompile(`(?m)^client `).MatchString(text) {
 			text += "client rest {\n\tipaddr = 127.0.0.1\n\tsecret = rest\n}\n"
 		}
 		makeFiles(t, dir, text)
@@ -185,6 +188,9 @@ func makeFiles(t *testing.T, dir, text string) {
 		"private_key_file": {Type: "PRIVATE KEY", Bytes: private}, "crl_file": {Type: "X509 CRL", Bytes: crl},
 	}
 	for _, m := range regexp.MustCompile(`(?m)^\s*([a-z_]+_file) = (\S+)$`).FindAllStringSubmatch(text, -1) {
+		if err := os.MkdirAll(filepath.Dir(filepath.Join(dir, m[2])), 0o700); err != nil {
+			t.Fatal(err)
+		}
 		if err := os.WriteFile(filepath.Join(dir, m[2]), pem.EncodeToMemory(kinds[m[1]]), 0o600); err != nil {
 			t.Fatal(err)
 		}
