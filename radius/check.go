@@ -29,6 +29,25 @@ func (p Packet) scan() (s scan, err error) {
 	return s, nil
 }
 
+// IsEAP tells whether what the EAP-Message attributes hold together is as long as its header says (RFC 3748, Section 4), or nothing
+// at all: without any, and as EAP-Start (RFC 3579, Section 2.1). It allocates nothing.
+func (p Packet) IsEAP() bool {
+	var header [4]byte
+	n := 0
+	for off := HeaderSize; off < len(p); {
+		end := off + int(p[off+1])
+		if Type(p[off]) == EAPMessage {
+			value := p[off+2 : end]
+			if n < len(header) {
+				copy(header[n:], value)
+			}
+			n += len(value)
+		}
+		off = end
+	}
+	return n == 0 || n >= len(header) && n == int(header[2])<<8|int(header[3])
+}
+
 // CheckRequest checks that p is a request that was made with these keys: the authenticator where it is a hash, and the
 // Message-Authenticator where there is one. There must be one in a Status-Server and beside EAP-Message, and if requireMA, in every
 // Access-Request. It allocates nothing.

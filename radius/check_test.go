@@ -216,3 +216,24 @@ func TestKeysClone(t *testing.T) {
 		t.Errorf("the clone shares its state")
 	}
 }
+
+func TestIsEAP(t *testing.T) {
+	for _, c := range []struct {
+		name       string
+		attributes []byte
+		want       bool
+	}{
+		{"none", nil, true},
+		{"EAP-Start", []byte{79, 2}, true},
+		{"in one attribute", eap, true},
+		{"in two, that divide the header", []byte{79, 3, 2, 4, 3, 7, 79, 5, 1, 0, 4}, true},
+		{"too short", []byte{79, 6, 2, 1, 0, 5}, false},
+		{"too long", []byte{79, 7, 2, 1, 0, 4, 0}, false},
+		{"less than a header", []byte{79, 3, 2}, false},
+		{"length 0", []byte{79, 6, 2, 1, 0, 0}, false},
+	} {
+		if got := parse(t, packet(AccessRequest, c.attributes...)).IsEAP(); got != c.want {
+			t.Errorf("%s: %v", c.name, got)
+		}
+	}
+}

@@ -10,6 +10,7 @@ import (
 // ServerConfig is what a `server NAME { namespace = radius }` says besides its listens.
 type ServerConfig struct {
 	LoopPrevention bool       // loop_prevention: a client's requests do not go to a home server of its name
+	VerifyEAP      bool       // verify_eap: an Access-Request whose EAP-Message is not as long as it says is rejected
 	TTL            radius.TTL // ttl_attribute, add_ttl: what is counted down, and what packets without it get where neither client nor home server has its own
 }
 
@@ -20,6 +21,7 @@ type serverKeys struct {
 	LoopPrevention bool       `conf:"loop_prevention"`
 	TTLAttribute   *conf.Pair `conf:"ttl_attribute"`
 	AddTTL         uint8      `conf:"add_ttl,min=1"`
+	VerifyEAP      bool       `conf:"verify_eap"`
 }
 
 // ParseServerConfig takes the gateway's keys of cs, a server.
@@ -27,7 +29,7 @@ func ParseServerConfig(cs *conf.Section) (*ServerConfig, conf.Errors) {
 	var k serverKeys
 	r := &reader{}
 	r.add(cs, cs.Decode(&k))
-	s := &ServerConfig{LoopPrevention: k.LoopPrevention, TTL: radius.TTL{ID: defaultTTL, Start: uint32(k.AddTTL)}}
+	s := &ServerConfig{LoopPrevention: k.LoopPrevention, VerifyEAP: k.VerifyEAP, TTL: radius.TTL{ID: defaultTTL, Start: uint32(k.AddTTL)}}
 	if k.TTLAttribute != nil {
 		if id, ok := r.one(k.TTLAttribute, k.TTLAttribute.Value); ok {
 			s.TTL.ID = id

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"errors"
 	"net/netip"
 	"time"
 
@@ -16,6 +17,12 @@ func (r *request) route() {
 		return
 	case radius.CoARequest, radius.DisconnectRequest:
 		r.routeCoA()
+		return
+	}
+	if s := r.source.listen.cfg.Load().Server; s != nil && s.VerifyEAP && r.code == radius.AccessRequest && !r.packet.IsEAP() {
+		l := r.source.listen
+		l.lines.packet(l.log, r.began, errEAP.Error(), "rejected", r.client, r.peer(), errEAP)
+		r.reject(OutcomeFailed, "")
 		return
 	}
 	cfg := r.lane.gateway.current.Load()
@@ -67,6 +74,8 @@ func (r *request) newName() ([]byte, error) {
 	}
 	return user, nil
 }
+
+var errEAP = errors.New("EAP-Message is not as long as its header says (RFC 3748, Section 4)")
 
 // local answers in the place of a realm without home servers.
 func (r *request) local() {

@@ -126,6 +126,29 @@ func TestRouteLoopPrevention(t *testing.T) {
 	}
 }
 
+// verify_eap: what is no EAP packet is rejected here.
+func TestRouteVerifyEAP(t *testing.T) {
+	for _, c := range []struct {
+		verify bool
+		eap    []byte
+		code   radius.Code
+	}{{true, []byte{2, 1, 0, 5, 1}, radius.AccessAccept}, {true, []byte{2, 1, 0, 9, 1}, radius.AccessReject}, {false, []byte{2, 1, 0, 9, 1}, radius.AccessAccept}} {
+		w := newWorld(t, udpListen+homeText(0, "")+poolText)
+		cfg := *w.listens[0].cfg.Load()
+		cfg.Server = &ServerConfig{VerifyEAP: c.verify}
+		w.listens[0].SetConfig(&cfg)
+		h := w.home(0)
+		nas := w.udp(w.nas, "192.0.2.2:4000", nil)
+		b := radius.NewRequest(nil, radius.AccessRequest, 1, [16]byte{7})
+		b.AddLong(radius.EAPMessage, c.eap)
+		req := seal(&b)
+		nas.send("192.0.2.1:1812", req)
+		if p := w.reply(nas.receive(), req); p.Code() != c.code || (h.count == 1) != (c.code == radius.AccessAccept) {
+			t.Errorf("%+v: %v, the home server got %d", c, p.Code(), h.count)
+		}
+	}
+}
+
 // Rewrites of the client and of the home server, in and out.
 func TestRouteRewrite(t *testing.T) {
 	rules := "rewrite a {\n\tremove = NAS-Port-Type\n\tadd = \"Called-Station-Id = 'from a'\"\n}\nrewrite b {\n\tremove = Tunnel-Private-Group-Id\n}\n" +

@@ -16,8 +16,8 @@ func TestServerConfig(t *testing.T) {
 		wrong string
 	}{
 		{"", gateway.ServerConfig{TTL: radius.TTL{ID: radius.ID{Vendor: 27262, Type: 1}}}, ""},
-		{"loop_prevention = yes\nadd_ttl = 20\nttl_attribute = 9:1", gateway.ServerConfig{
-			LoopPrevention: true, TTL: radius.TTL{ID: radius.ID{Vendor: 9, Type: 1}, Start: 20}}, ""},
+		{"loop_prevention = yes\nverify_eap = yes\nadd_ttl = 20\nttl_attribute = 9:1", gateway.ServerConfig{
+			LoopPrevention: true, VerifyEAP: true, TTL: radius.TTL{ID: radius.ID{Vendor: 9, Type: 1}, Start: 20}}, ""},
 		{"add_ttl = 256\nttl_attribute = 9.*", gateway.ServerConfig{TTL: radius.TTL{ID: radius.ID{Vendor: 27262, Type: 1}}},
 			"s.conf:2:11: add_ttl: 256 is above 255\ns.conf:3:17: ttl_attribute: it has to be one attribute\n"},
 	} {
