@@ -12,7 +12,7 @@ import (
 	"github.com/frio-io/frio/talloc"
 )
 
-const runUsage = `usage: frio run [-X] [-certs DIR] [FILE]
+const runUsage = `usage: frio run [-X] [-pidfile PATH] [-certs DIR] [FILE]
 
 Runs the servers of FILE until SIGTERM or SIGINT, which let sessions end in order for a few seconds; a second one ends
 at once. SIGHUP reads FILE again without losing a connection. When every listener is open it prints "ready" on standard output, and tells systemd. The log is on standard error.
@@ -22,6 +22,7 @@ Without FILE it relays RADIUS on all stacks of loopback to a small home server o
 func run(args []string, std streams) int {
 	fs := flags("run", runUsage, std)
 	debug := fs.Bool("X", false, "print the configuration and a line for each event on standard error")
+	pidfile := fs.String("pidfile", "", "while it is ready, the number of the process is in the file at `PATH`")
 	certs := fs.String("certs", "", "without FILE: keep the certificates in `DIR` (default: a directory that goes when it ends)")
 	rest, code, ok := parse(fs, args, std)
 	if !ok {
@@ -40,7 +41,7 @@ func run(args []string, std streams) int {
 
 	output := server.NewOutput(std.err, *debug)
 	defer output.Close()
-	d := &daemon{std: std, output: output, log: output.Logger(), debug: *debug, signals: signals, certs: *certs}
+	d := &daemon{std: std, output: output, log: output.Logger(), debug: *debug, signals: signals, pidfile: *pidfile, certs: *certs}
 	root := talloc.Root("main")
 	defer root.Free()
 	return d.run(root, rest)
@@ -53,6 +54,7 @@ type daemon struct {
 	log     *slog.Logger
 	debug   bool
 	signals chan os.Signal
+	pidfile string // where the number of the process goes; "": nowhere
 	certs   string // where the certificates of the built-in configuration go; "": into a directory of their own
 	hint    string // what the built-in configuration says of itself
 	remove  func() // takes that directory away
@@ -78,6 +80,13 @@ func (d *daemon) run(root *talloc.Context, file []string) int {
 	if len(file) == 0 {
 		fmt.Fprint(d.std.err, d.hint)
 	}
+	// Only who has the ports is who the file is about.
+	forget, err := writePID(d.pidfile)
+	if err != nil {
+		_, _ = s.Shutdown() // nobody is served yet
+		return d.fail(err)
+	}
+	defer forget()
 	fmt.Fprintln(d.std.out, "ready")
 	d.notify("READY=1")
 	d.watch(s, file)

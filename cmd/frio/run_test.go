@@ -299,6 +299,32 @@ func TestRunNotifies(t *testing.T) {
 	p.exits(0)
 }
 
+// The number of the process is in the file of -pidfile from the line "ready" on until it ends.
+func TestRunWritesItsNumber(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "frio.pid")
+	if err := os.WriteFile(path, []byte("of another that has died\n"), 0600); err != nil {
+		t.Fatal(err)
+	}
+	p := runFile(t, echoConf("tcp", 0), "-pidfile", path)
+	if got, err := os.ReadFile(path); err != nil || string(got) != fmt.Sprintln(p.Process.Pid) {
+		t.Errorf("the file has %q, %v, want %d", got, err, p.Process.Pid)
+	}
+	p.signal(syscall.SIGTERM)
+	p.exits(0)
+	if _, err := os.Stat(path); !os.IsNotExist(err) {
+		t.Errorf("the file is still there: %v", err)
+	}
+	file := filepath.Join(t.TempDir(), "frio.conf")
+	if err := os.WriteFile(file, []byte(echoConf("tcp", 0)), 0600); err != nil {
+		t.Fatal(err)
+	}
+	p = start(t, "run", "-pidfile", filepath.Join(path, "none"), file)
+	p.exits(1)
+	if p.out.String() != "" {
+		t.Errorf("standard output is %q", p.out)
+	}
+}
+
 // SIGTERM lets a session end that is not quiet; a second one does not.
 func TestRunStops(t *testing.T) {
 	port := freePort(t)
