@@ -347,7 +347,7 @@ func TestRunStops(t *testing.T) {
 	}
 	exchange()
 	p.signal(syscall.SIGHUP)
-	if !p.err.has("SIGHUP") {
+	if !p.err.has("msg=reloaded") {
 		t.Error("SIGHUP is not answered in the log")
 	}
 	p.signal(syscall.SIGTERM)
