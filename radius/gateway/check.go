@@ -27,6 +27,12 @@ func (h *homeState) checking() bool {
 	return false
 }
 
+func (h *homeState) cancelChecks() {
+	for i := range h.checks {
+		h.checks[i].Cancel()
+	}
+}
+
 // endChecks ends those that were not answered in time.
 func (h *homeState) endChecks(now time.Time) {
 	for i := range h.checks {

@@ -220,6 +220,7 @@ func (h *homeState) become(next life, now time.Time) {
 	if next == alive {
 		h.answers = 0
 		h.timer.Stop()
+		h.cancelChecks()
 		if h.watched() {
 			h.arm(h.cfg.CheckInterval)
 		}
@@ -323,9 +324,7 @@ func (h *homeState) unfit(l *lane, now time.Time, err error) {
 func (h *homeState) retire(l *lane) {
 	if l == h.owner {
 		h.timer.Stop()
-		for i := range h.checks {
-			h.checks[i].Cancel()
-		}
+		h.cancelChecks()
 	}
 	for _, p := range []*transport.Peer{h.main, h.acct} {
 		if p != nil {

@@ -24,6 +24,7 @@ type home struct {
 	checks int // Status-Server
 	silent bool
 	deaf   bool // it does not answer Status-Server
+	noisy  bool // what comes may be damaged under way
 	seen   []radius.Packet
 	conns  []*transport.Conn // of streams and DTLS
 	port   *transport.Port
@@ -61,12 +62,13 @@ func (h *home) die() {
 
 func (h *home) serve(data []byte, send func([]byte)) {
 	req, err := radius.Parse(data)
-	if err != nil {
-		h.Errorf("home: %v", err)
-		return
+	if err == nil {
+		err = h.keys.CheckRequest(req, true)
 	}
-	if err := h.keys.CheckRequest(req, true); err != nil {
-		h.Errorf("home: %v", err)
+	if err != nil {
+		if !h.noisy {
+			h.Errorf("home: %v", err)
+		}
 		return
 	}
 	h.send = send
