@@ -122,6 +122,15 @@ func (g *Gateway) Load(cfg *Config) {
 			clients[key] = state
 		}
 	}
+	if before := g.current.Load(); before != nil {
+		for _, p := range cfg.Pools {
+			for _, q := range before.Pools {
+				if p.Name == q.Name {
+					p.down.Store(q.down.Load()) // it was said
+				}
+			}
+		}
+	}
 	old := g.homes
 	g.homes, g.clients = homes, clients
 	g.current.Store(newSnapshot(cfg, g.serial.Add(1)))

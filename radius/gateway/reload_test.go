@@ -1,0 +1,149 @@
+package gateway
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/frio-io/frio/radius"
+	"github.com/frio-io/frio/sim"
+	"github.com/frio-io/frio/transport"
+)
+
+// A new configuration loses no request, and nothing that is known of what stays.
+func TestReload(t *testing.T) {
+	for _, to := range []string{"udp", "tcp", "tls+tcp", "tls+udp"} {
+		t.Run(to, func(t *testing.T) {
+			pre := &world{T: t}
+			text := clientText + pre.homeOnText(0, to, acctHere(to)) + poolText
+			w := newWorld(t, pre.listenText("l", "tcp", gatewayAddr)+text)
+			h := w.homeOn(0, to)
+			h.silent = true
+			nas := w.dial("tcp")
+			req := access(1, "bob", "hello")
+			nas.send(req)
+			w.until("it is there", func() bool { return h.count == 1 })
+			// The same, further down in the file: states stay.
+			state, client := w.gateway.homes["h0"], w.gateway.clients["/nas"]
+			cfg, _ := w.parse("\n\n" + text)
+			w.gateway.Load(cfg)
+			if w.gateway.homes["h0"] != state || w.gateway.clients["/nas"] != client {
+				t.Error("what is the same was forgotten")
+			}
+			// Another home server: what is in flight is answered by the old one, what comes goes to the new one.
+			cfg, _ = w.parse(clientText + pre.homeOnText(1, to, acctHere(to)) + strings.ReplaceAll(poolText, "h0", "h1"))
+			w.gateway.Load(cfg)
+			h1 := w.homeOn(1, to)
+			second := access(2, "carl", "hello")
+			nas.send(second)
+			w.reply(nas.receive(), second)
+			h.send(h.accept(h.last()))
+			w.reply(nas.receive(), req)
+			if h.count != 1 || h1.count != 1 {
+				t.Errorf("the home servers got %d and %d", h.count, h1.count)
+			}
+			w.pass(5 * time.Second)
+			if n := state.main.Connections(); n != 0 || len(w.gateway.lanes[0].pools) != 1 {
+				t.Errorf("%d connections to the old one, %d pools", n, len(w.gateway.lanes[0].pools))
+			}
+			w.idle()
+		})
+	}
+}
+
+// A request that waits for a connection when its home server leaves the configuration is sent all the same.
+func TestReloadWaiting(t *testing.T) {
+	for _, to := range []string{"tcp", "tls+tcp", "tls+udp"} {
+		t.Run(to, func(t *testing.T) {
+			pre := &world{T: t}
+			text := clientText + pre.homeOnText(0, to, acctHere(to)) + poolText
+			w := newWorld(t, pre.listenText("l", "udp", gatewayAddr)+text)
+			h := w.homeOn(0, to)
+			w.sim.SetLink(w.host, w.homes[0], sim.Link{DelayMin: 100 * time.Millisecond, DelayMax: 100 * time.Millisecond})
+			nas := w.udp(w.nas, "192.0.2.2:4000", nil)
+			req := access(1, "bob", "hello")
+			nas.send("192.0.2.1:1812", req)
+			w.pass(10 * time.Millisecond)
+			cfg, _ := w.parse(clientText + pre.homeOnText(1, to, acctHere(to)) + strings.ReplaceAll(poolText, "h0", "h1"))
+			w.gateway.Load(cfg)
+			w.reply(nas.receive(), req)
+			if h.count != 1 {
+				t.Errorf("the home server got %d", h.count)
+			}
+			w.idle()
+		})
+	}
+}
+
+// A client that is in the configuration no more is not served; one whose secret changed has to use the new one.
+func TestReloadClient(t *testing.T) {
+	w := newWorld(t, udpListen+homeText(0, "")+poolText)
+	w.home(0)
+	nas := w.udp(w.nas, "192.0.2.2:4000", nil)
+	if !replies(nas, access(1, "bob", "hello")) {
+		t.Error("no answer")
+	}
+	client := "client nas {\n\tipaddr = 192.0.2.2\n\tsecret = another\n}\n"
+	cfg, _ := w.parse(client + homeText(0, "") + poolText)
+	w.gateway.Load(cfg)
+	if replies(nas, access(2, "bob", "hello")) {
+		t.Error("the old secret is as good")
+	}
+	cfg, _ = w.parse(strings.Replace(client, "192.0.2.2", "192.0.2.99", 1) + homeText(0, "") + poolText)
+	w.gateway.Load(cfg)
+	if replies(nas, access(3, "bob", "hello")) || w.listens[0].Counts.UnknownClient.Load() != 1 {
+		t.Error("who is no client any more is served")
+	}
+}
+
+// At the end all that is in flight is answered, nothing new is taken, and all connections end.
+func TestDrain(t *testing.T) {
+	for _, from := range []string{"udp", "tcp", "tls+tcp"} {
+		t.Run(from, func(t *testing.T) {
+			pre := &world{T: t}
+			w := newWorld(t, pre.listenText("l", from, gatewayAddr)+clientText+pre.homeOnText(0, "tcp", "\tacct_port = 1812\n")+poolText)
+			h := w.homeOn(0, "tcp")
+			h.silent = true
+			nas := w.dial(from)
+			req, mine := requestOn(from, 1)
+			nas.send(req)
+			w.until("it is there", func() bool { return h.count == 1 })
+			w.lane.Each(func(c *transport.Conn) { c.User().Drain(c) })
+			w.gateway.drain(w.gateway.lanes[0])
+			nas.none(time.Second)
+			h.send(h.accept(h.last()))
+			p, err := radius.Parse(nas.receive())
+			w.must(err)
+			w.must(mine.CheckReply(p, req[4:20], true))
+			w.pass(time.Second)
+			open := 0
+			w.lane.Each(func(c *transport.Conn) { open++ })
+			if want := map[string]int{"udp": 1}[from]; open != want {
+				t.Errorf("%d connections are open", open)
+			}
+		})
+	}
+}
+
+// Clients over TLS and DTLS are known by their certificates.
+func TestTLSClients(t *testing.T) {
+	for _, stack := range []string{"tls+tcp", "tls+udp"} {
+		t.Run(stack, func(t *testing.T) {
+			pre := &world{T: t}
+			client := "client %s {\n\tipaddr = 192.0.2.0/24\n\tproto = tls+dtls\n\tcertificate {\n\t\tname = %[1]s.example.org\n\t}\n}\n"
+			w := newWorld(t, pre.listenText("l", stack, gatewayAddr)+fmt.Sprintf(client, "client")+homeText(0, "")+poolText)
+			w.home(0)
+			w.dial(stack).works(stack, 1)
+			stranger := w.dialText(strings.ReplaceAll(w.connectText("home_server x", stack, gatewayAddr), "client.", "other."))
+			w.until("it is closed", func() bool { return stranger.ended != nil })
+			if n := w.gateway.clients["/client"].Requests.Load(); n != 1 || w.listens[0].Counts.UnknownClient.Load() != 1 ||
+				w.logged("the certificate is not that of a client") != 1 {
+				t.Errorf("%d requests, %d unknown", n, w.listens[0].Counts.UnknownClient.Load())
+			}
+			cfg, _ := w.parse(fmt.Sprintf(client, "other") + homeText(0, "") + poolText)
+			w.gateway.Load(cfg)
+			w.dialText(strings.ReplaceAll(w.connectText("home_server x", stack, gatewayAddr), "client.", "other.")).works(stack, 2)
+		})
+	}
+}
