@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"errors"
 	"time"
 
 	"github.com/frio-io/frio/event"
@@ -39,9 +38,6 @@ type handedOver struct {
 	timer  event.Timer
 	over   bool
 }
-
-// errElsewhere is why a call ends that no other thread could take.
-var errElsewhere = errors.New("no thread has a connection to the home server")
 
 // handOver gives the call to a thread that has a connection to peer; false if there is none, or it has no room for more work.
 func (c *call) handOver(peer *transport.Peer) bool {

@@ -27,13 +27,13 @@ func TestReload(t *testing.T) {
 			// The same, further down in the file: states stay.
 			state, client := w.gateway.homes["h0"], w.gateway.clients["/nas"]
 			cfg, _ := w.parse("\n\n" + text)
-			w.gateway.Load(cfg)
+			w.load(cfg)
 			if w.gateway.homes["h0"] != state || w.gateway.clients["/nas"] != client {
 				t.Error("what is the same was forgotten")
 			}
 			// Another home server: what is in flight is answered by the old one, what comes goes to the new one.
 			cfg, _ = w.parse(clientText + pre.homeOnText(1, to, acctHere(to)) + strings.ReplaceAll(poolText, "h0", "h1"))
-			w.gateway.Load(cfg)
+			w.load(cfg)
 			h1 := w.homeOn(1, to)
 			second := access(2, "carl", "hello")
 			nas.send(second)
@@ -66,7 +66,7 @@ func TestReloadWaiting(t *testing.T) {
 			nas.send("192.0.2.1:1812", req)
 			w.pass(10 * time.Millisecond)
 			cfg, _ := w.parse(clientText + pre.homeOnText(1, to, acctHere(to)) + strings.ReplaceAll(poolText, "h0", "h1"))
-			w.gateway.Load(cfg)
+			w.load(cfg)
 			w.reply(nas.receive(), req)
 			if h.count != 1 {
 				t.Errorf("the home server got %d", h.count)
@@ -86,12 +86,12 @@ func TestReloadClient(t *testing.T) {
 	}
 	client := "client nas {\n\tipaddr = 192.0.2.2\n\tsecret = another\n}\n"
 	cfg, _ := w.parse(client + homeText(0, "") + poolText)
-	w.gateway.Load(cfg)
+	w.load(cfg)
 	if replies(nas, access(2, "bob", "hello")) {
 		t.Error("the old secret is as good")
 	}
 	cfg, _ = w.parse(strings.Replace(client, "192.0.2.2", "192.0.2.99", 1) + homeText(0, "") + poolText)
-	w.gateway.Load(cfg)
+	w.load(cfg)
 	if replies(nas, access(3, "bob", "hello")) || w.listens[0].Counts.UnknownClient.Load() != 1 {
 		t.Error("who is no client any more is served")
 	}
@@ -142,7 +142,7 @@ func TestTLSClients(t *testing.T) {
 				t.Errorf("%d requests, %d unknown", n, w.listens[0].Counts.UnknownClient.Load())
 			}
 			cfg, _ := w.parse(fmt.Sprintf(client, "other") + homeText(0, "") + poolText)
-			w.gateway.Load(cfg)
+			w.load(cfg)
 			w.dialText(strings.ReplaceAll(w.connectText("home_server x", stack, gatewayAddr), "client.", "other.")).works(stack, 2)
 		})
 	}

@@ -165,6 +165,8 @@ type socket struct {
 	*world
 	kernel *sim.Kernel
 	fd     int
+	in     [1]frio.Packet
+	room   [65536]byte
 	got    []frio.Packet
 	handle func(p frio.Packet)
 }
@@ -185,14 +187,16 @@ func (w *world) udp(k *sim.Kernel, addr string, handle func(s *socket, p frio.Pa
 
 func (s *socket) poll() {
 	for s.fd >= 0 {
-		packets := []frio.Packet{{Data: make([]byte, 0, 65536)}}
-		if n, err := s.kernel.RecvPackets(s.fd, packets); n == 0 || err != nil {
+		s.in[0] = frio.Packet{Data: s.room[:0]}
+		if n, err := s.kernel.RecvPackets(s.fd, s.in[:]); n == 0 || err != nil {
 			return
 		}
+		p := s.in[0]
+		p.Data = bytes.Clone(p.Data)
 		if s.handle != nil {
-			s.handle(packets[0])
+			s.handle(p)
 		} else {
-			s.got = append(s.got, packets[0])
+			s.got = append(s.got, p)
 		}
 	}
 }

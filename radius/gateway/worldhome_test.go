@@ -344,3 +344,23 @@ func (w *world) placeDies(k *sim.Kernel) {
 	w.loops = slices.DeleteFunc(w.loops, func(l *event.Loop) bool { return l == loop })
 	p.root.Free()
 }
+
+// load has the gateway take another configuration, and its lanes turn meanwhile: Load waits for them.
+func (w *world) load(cfg *Config) {
+	w.Helper()
+	done := make(chan struct{})
+	go func() {
+		w.gateway.Load(cfg)
+		close(done)
+	}()
+	for {
+		select {
+		case <-done:
+			return
+		case <-time.After(100 * time.Microsecond):
+		}
+		for _, l := range w.lanes {
+			w.must(l.Loop().Turn(0))
+		}
+	}
+}
