@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"runtime"
 	"strconv"
 
@@ -154,6 +155,9 @@ func (l *listen) start(pool *thread.Pool, lanes transport.Lanes, first int) erro
 
 // spread gives the open socket, or sockets, to the threads.
 func (l *listen) spread(pool *thread.Pool, lanes transport.Lanes, first int) (err error) {
+	for _, one := range l.shards() {
+		trace(l.log, "open", slog.String("io", one.Describe()))
+	}
 	l.members, err = pool.Spread(l.io, l.ctx, first, func(shard int, one frio.IO, ctx *talloc.Context) thread.User {
 		return l.port(shard, lanes, one, ctx)
 	})

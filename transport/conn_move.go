@@ -1,6 +1,8 @@
 package transport
 
 import (
+	"net"
+
 	"github.com/frio-io/frio"
 	"github.com/frio-io/frio/talloc"
 	"github.com/frio-io/frio/thread"
@@ -112,6 +114,9 @@ func (c *Conn) End(m *thread.Member, reason error) {
 	case reason == thread.ErrStopping:
 		c.user.Drain(c)
 	default:
+		if reason == net.ErrClosed && StateOf(c.io) == frio.StateFailed {
+			reason = c.ending() // what is below it closed because of that
+		}
 		c.end(reason)
 		if !c.over {
 			_ = c.Close() // the pool says what it cut
