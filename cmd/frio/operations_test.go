@@ -1,0 +1,67 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// What cannot be opened beside the listens ends the start with an error that names it.
+func TestRunOperationsFail(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	dir := shortDir(t)
+	for _, tt := range []struct{ section, want string }{
+		{fmt.Sprintf("metrics {\nlisten = %v\n}\n", l.Addr()), fmt.Sprintf("frio: metrics: listen tcp %v: bind: address already in use\n", l.Addr())},
+		{"control {\nfilename = " + dir + "/no/control\n}\n", "frio: control: "},
+		{"log {\ndestination = " + dir + "/no/log\n}\n", "frio: log: open " + dir + "/no/log: no such file or directory\n"},
+	} {
+		file := filepath.Join(dir, "frio.conf")
+		if err := os.WriteFile(file, []byte(tt.section+echoConf("tcp", 0)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		p := start(t, "run", file)
+		p.exits(1)
+		if got := p.err.String(); !strings.Contains(got, tt.want) || p.out.String() != "" {
+			t.Errorf("standard error %q, want %q; standard output %q", got, tt.want, p.out)
+		}
+	}
+}
+
+// The log goes to its file in JSON, to the one that is there after SIGHUP, and nothing is lost at the end.
+func TestRunLogFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "log")
+	p := runFile(t, "log {\nformat = json\nlevel = debug\ndestination = "+path+"\n}\n"+echoConf("tcp", freePort(t)))
+	if err := os.Rename(path, path+".1"); err != nil {
+		t.Fatal(err)
+	}
+	p.signal(syscall.SIGHUP)
+	p.signal(syscall.SIGTERM)
+	p.exits(0)
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var found []string
+	for line := range strings.Lines(string(data)) {
+		var one struct{ Msg string }
+		if err := json.Unmarshal([]byte(line), &one); err != nil {
+			t.Errorf("%q: %v", line, err)
+		}
+		found = append(found, one.Msg)
+	}
+	if all := strings.Join(found, " "); !strings.Contains(all, "reloaded") || !strings.Contains(all, "stops") {
+		t.Errorf("the file has the lines %q", found)
+	}
+	if got := p.err.String(); got != "" {
+		t.Errorf("standard error has %q", got)
+	}
+}
