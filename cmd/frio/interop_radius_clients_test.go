@@ -30,7 +30,7 @@ func debianRadclient(raddb string, d radiusDoor, kind, attributes string) (r rad
 	if kind == "acct" {
 		port = d.acct
 	}
-	cmd := exec.CommandContext(ctx, "radclient", "-d", raddb, "-x", "-t", "4", "-r", "3", "-P", d.proto, fmt.Sprintf("127.0.0.1:%d", port), kind, radiusSecret)
+	cmd := exec.CommandContext(ctx, "radclient", "-d", raddb, "-x", "-t", "2", "-r", "3", "-P", d.proto, fmt.Sprintf("127.0.0.1:%d", port), kind, radiusSecret)
 	cmd.Stdin = strings.NewReader(attributes + "\n")
 	out, err := cmd.CombinedOutput()
 	_, received, ok := strings.Cut(string(out), "\nReceived ")
@@ -108,7 +108,7 @@ func eapolTest(dir, certs string, w radiusWay, method, station int) error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	out, err := exec.CommandContext(ctx, "eapol_test", "-c", file, "-a", "127.0.0.1", "-p", fmt.Sprint(w.door.auth), "-s", radiusSecret, "-t", "20",
+	out, err := exec.CommandContext(ctx, "eapol_test", "-c", file, "-a", "127.0.0.1", "-p", fmt.Sprint(w.door.auth), "-s", radiusSecret, "-t", "10",
 		"-M", fmt.Sprintf("02:00:00:00:00:%02x", station)).CombinedOutput()
 	said := string(out)
 	switch {

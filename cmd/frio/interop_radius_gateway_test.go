@@ -149,6 +149,11 @@ func TestInteropRadius(t *testing.T) {
 	}
 	frio.signal(syscall.SIGTERM)
 	frio.exits(0)
+	for line := range strings.Lines(frio.err.String()) {
+		if strings.Contains(line, " level=WARN ") || strings.Contains(line, " level=ERROR ") {
+			t.Errorf("frio said: %s", line)
+		}
+	}
 }
 
 // signed wants Message-Authenticator as the first attribute of a reply, where it protects from BlastRADIUS, although the home server
