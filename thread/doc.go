@@ -25,7 +25,6 @@
 //	Thread.Send, Stats, Name        x
 //	Thread.Root, Loop                                x (Loop().Post: from anywhere)
 //	Thread.Add                                       x, not inside a callback of the IO itself
-//	Thread.OnEnd                                     x, or before Start
 //	Member.Move, End, Thread        x
 //	Member.IO, Context, Loop                         x
 //	User.Attach, Detach, End                         called there

@@ -3,14 +3,12 @@ package thread_test
 import (
 	"errors"
 	"net"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/frio-io/frio"
-	"github.com/frio-io/frio/event"
 	"github.com/frio-io/frio/thread"
 )
 
@@ -225,33 +223,6 @@ func TestStopHard(t *testing.T) {
 		t.Errorf("the client reads %d bytes", n)
 	}
 }
-
-// What belongs to no member has its word at the end: the loop that runs out is empty then.
-func TestOnEnd(t *testing.T) {
-	p := pool(t, thread.Config{Network: 3})
-	ended := make([]int, 3)
-	for i, th := range p.Threads() {
-		on(t, th, func() {
-			var left event.Timer
-			left.Init(never{})
-			left.Set(th.Loop(), th.Loop().Now().Add(time.Hour))
-			th.OnEnd(func() { ended[i]++; left.Stop() })
-		})
-	}
-	if err := p.Remove(p.Threads()[2], patience); err != nil {
-		t.Error(err)
-	}
-	stop(t, p)
-	if !slices.Equal(ended, []int{1, 1, 1}) {
-		t.Errorf("called %d times, want once for each thread", ended)
-	}
-}
-
-// never is for a timer that does not fire.
-type never struct{}
-
-func (never) Expire(time.Time) {}
-func (never) Describe() string { return "the test" }
 
 // A callback that does not return is reported; nothing of its thread is freed.
 func TestStopStuck(t *testing.T) {

@@ -33,7 +33,6 @@ type Thread struct {
 	ended  chan struct{} // closed when the goroutine has ended
 	err    error         // what ended it; written before ended is closed
 	once   sync.Once     // clear
-	atEnd  []func()
 
 	load    atomic.Int64 // members that live here, or are on their way
 	leaving atomic.Bool  // nothing is placed here any more
@@ -134,19 +133,6 @@ func (t *Thread) Loop() *event.Loop { return t.loop }
 
 // Root is the context of all that the thread has. It is to be used on this thread, and before Start. Thread: any.
 func (t *Thread) Root() *talloc.Context { return t.root }
-
-// OnEnd has f called when the thread ends, after its members and before its loop: to stop timers that belong to no member. It is to be
-// called on this thread, or before Start.
-func (t *Thread) OnEnd(f func()) { t.atEnd = append(t.atEnd, f) }
-
-// end has the loop stop.
-func (t *Thread) end() {
-	for _, f := range t.atEnd {
-		f()
-	}
-	t.atEnd = nil
-	t.loop.Stop()
-}
 
 // Send has the thread call f. What one sender sends is called in that order. ErrAgain if Config.Depth functions and members
 // wait already; net.ErrClosed if the thread ends. Nil means that f will be called, unless Stop counts it. Thread: any.
@@ -277,7 +263,7 @@ func (t *Thread) obey(orders order) {
 	}
 	if orders&orderCut != 0 {
 		t.endAll(func(m *Member) { m.finish(ErrStopped) })
-		t.end()
+		t.loop.Stop()
 	}
 	if orders&orderAbort != 0 {
 		_ = t.loop.Close() // what it names was closed, or is cut: nobody runs any more
@@ -308,7 +294,7 @@ func (t *Thread) empty() {
 		t.hand(m, to)
 	}
 	if t.first == nil && t.room.Take(t.room.Max()) {
-		t.end()
+		t.loop.Stop()
 	}
 }
 
