@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -97,9 +98,9 @@ realm DEFAULT {
 const builtinHint = `frio relays RADIUS on udp and tcp port %[1]d, and on tls+tcp and tls+udp port %[2]d of loopback, to a small home server of its own
 (users bob, whose password is hello, and alice, wonderland). Certificates are in %[3]s. Try, in another terminal:
 
-	echo User-Name=bob,User-Password=hello | frio radclient udp 127.0.0.1:%[1]d testing123
-	echo User-Name=bob,User-Password=hello | frio radclient tls+tcp 127.0.0.1:%[2]d radsec -ca %[3]s/ca.pem -cert %[3]s/client.pem -key %[3]s/client.key
-	echo User-Name=alice,User-Password=wonderland | frio radclient tls+udp 127.0.0.1:%[2]d radius/dtls -ca %[3]s/ca.pem -cert %[3]s/client.pem -key %[3]s/client.key
+	echo User-Name=bob,User-Password=hello | %[4]s radclient udp 127.0.0.1:%[1]d testing123
+	echo User-Name=bob,User-Password=hello | %[4]s radclient tls+tcp 127.0.0.1:%[2]d radsec -ca %[5]s/ca.pem -cert %[5]s/client.pem -key %[5]s/client.key
+	echo User-Name=alice,User-Password=wonderland | %[4]s radclient tls+udp 127.0.0.1:%[2]d radius/dtls -ca %[5]s/ca.pem -cert %[5]s/client.pem -key %[5]s/client.key
 
 `
 
@@ -140,7 +141,38 @@ func builtinConfig(dir string, note func(string)) (text, hint string, err error)
 		}
 	}
 	text = strings.NewReplacer("PORT", strconv.Itoa(ports[0]), "SECURE", strconv.Itoa(ports[1]), "HOME", strconv.Itoa(ports[2]), "CERTS", dir).Replace(builtin)
-	return text, fmt.Sprintf(builtinHint, ports[0], ports[1], dir), nil
+	return text, fmt.Sprintf(builtinHint, ports[0], ports[1], dir, invocation(), shellWord(dir)), nil
+}
+
+// invocation is how a shell finds this program: by its name where that leads here, else by its path, as nobody's PATH leads to what
+// `go run` has built.
+func invocation() string {
+	path, err := os.Executable()
+	if err != nil {
+		return "frio"
+	}
+	if named, err := exec.LookPath("frio"); err == nil && isSameFile(named, path) {
+		return "frio"
+	}
+	return shellWord(path)
+}
+
+func isSameFile(a, b string) bool {
+	one, err := os.Stat(a)
+	if err != nil {
+		return false
+	}
+	other, err := os.Stat(b)
+	return err == nil && os.SameFile(one, other)
+}
+
+// shellWord quotes s where a shell would take it apart.
+func shellWord(s string) string {
+	const plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._+-"
+	if s != "" && strings.Trim(s, plain) == "" {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }
 
 // certificatesIn writes the certificates into dir, or into a directory of their own that remove takes away again. Those that are in dir already
@@ -152,6 +184,8 @@ func certificatesIn(dir string, files []pemFile) (where string, remove func(), e
 			return "", remove, err
 		}
 		remove = func() { os.RemoveAll(dir) }
+	} else if dir, err = filepath.Abs(dir); err != nil { // the commands to try are for any directory
+		return "", remove, err
 	}
 	if _, err := os.Stat(filepath.Join(dir, files[0].name)); err == nil {
 		return dir, remove, nil
