@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// The documentation has every key of log { }, and every command.
+// The documentation has every key of log { } and of a listen of namespace radius, and every command.
 func TestOperationsDocumentation(t *testing.T) {
 	text, err := os.ReadFile("../docs/configuration.md")
 	if err != nil {
@@ -22,6 +22,15 @@ func TestOperationsDocumentation(t *testing.T) {
 	for i := range keys.NumField() {
 		if name, _, _ := strings.Cut(keys.Field(i).Tag.Get("conf"), ","); !strings.Contains(chapters["log"], "    "+name+" ") {
 			t.Errorf("chapter log has no %s", name)
+		}
+	}
+	for chapter, keys := range map[string]reflect.Type{
+		"listen and home_server": reflect.TypeFor[messageKeys](), "server, with namespace radius": reflect.TypeFor[radiusKeys](),
+	} {
+		for i := range keys.NumField() {
+			if name, _, _ := strings.Cut(keys.Field(i).Tag.Get("conf"), ","); !strings.Contains(chapters[chapter], "| `"+name+"` |") {
+				t.Errorf("chapter %s has no `%s`", chapter, name)
+			}
 		}
 	}
 	for _, c := range commands {

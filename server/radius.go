@@ -53,7 +53,7 @@ type radiusKeys struct {
 
 // messageKeys are the keys of limit { } that are the transport's.
 type messageKeys struct {
-	MessageTimeout time.Duration `conf:"message_timeout,never"`
+	MessageTimeout time.Duration `conf:"message_timeout,min=1ms,max=24h,never"`
 }
 
 // messageTimeout is for the rest of a packet that has begun, where the listen does not say.
@@ -67,7 +67,9 @@ func (l *loader) radius(cs *conf.Section, one *listen, server *gateway.ServerCon
 	l.add(cs, cs.Decode(&keys))
 	limits := messageKeys{MessageTimeout: messageTimeout}
 	for _, limit := range cs.Sections("limit") {
-		l.add(limit, limit.Decode(&limits))
+		if one.io == nil || one.io.Kind() == frio.Stream { // a datagram has no rest to wait for
+			l.add(limit, limit.Decode(&limits))
+		}
 	}
 	r.config.Timeout = limits.MessageTimeout
 	r.cfg.Accepts = l.types(keys.Types)
