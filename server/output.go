@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 )
@@ -29,10 +30,38 @@ func NewOutput(stderr io.Writer, debug bool) *Output {
 	o := &Output{stderr: stderr, debug: debug}
 	var h slog.Handler = slog.NewTextHandler(stderr, nil)
 	if debug {
-		h = slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelDebug, ReplaceAttr: bare})
+		to := &lockedWriter{w: stderr}
+		h = &packetHandler{slog.NewTextHandler(to, &slog.HandlerOptions{Level: slog.LevelDebug, ReplaceAttr: bare}), to}
 	}
 	o.handler.Store(&h)
 	return o
+}
+
+// lockedWriter keeps writes apart. Thread: any.
+type lockedWriter struct {
+	mu sync.Mutex
+	w  io.Writer // guarded by mu
+}
+
+func (l *lockedWriter) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.w.Write(p)
+}
+
+// packetHandler writes a message of several lines, which is a packet, as it is: as text between quotes nobody could read it. What peers sent
+// was made printable before (package dict).
+type packetHandler struct {
+	slog.Handler
+	to *lockedWriter
+}
+
+func (h *packetHandler) Handle(ctx context.Context, r slog.Record) error {
+	if r.NumAttrs() > 0 || !strings.Contains(r.Message, "\n") {
+		return h.Handler.Handle(ctx, r)
+	}
+	_, err := io.WriteString(h.to, strings.TrimSuffix(r.Message, "\n")+"\n")
+	return err
 }
 
 // bare leaves out what a person who looks on does not need.

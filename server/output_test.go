@@ -125,8 +125,10 @@ func TestOutputDebug(t *testing.T) {
 		t.Fatal(err)
 	}
 	o.Logger().Debug("a line")
+	o.Logger().Debug("a packet\n\tUser-Name = \"bob\"\n")
+	o.Logger().Debug("one of\nsomebody", "a", 1)
 	o.Close()
-	if got := stderr.String(); got != "msg=\"a line\"\n" {
+	if got := stderr.String(); got != "msg=\"a line\"\na packet\n\tUser-Name = \"bob\"\nmsg=\"one of\\nsomebody\" a=1\n" {
 		t.Errorf("got %q", got)
 	}
 	if _, err := os.Stat(filepath.Join(dir, "log")); err == nil {

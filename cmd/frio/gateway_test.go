@@ -1,0 +1,134 @@
+package main
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// gatewayConf is a gateway on one port of udp and tls+tcp before a home server of its own.
+func gatewayConf(t *testing.T, certs string) (text string, port int) {
+	port, home := freePort(t), freePort(t)
+	listen := func(name, protocol, base, more string, port int) string {
+		return fmt.Sprintf("listen %s {\nprotocol = %s\n%s {\nipaddr = 127.0.0.1\nport = %d\n}\n%s}\n", name, protocol, base, port, more)
+	}
+	return "log {\nrequests = yes\n}\nserver gateway {\nnamespace = radius\n" + listen("u", "udp", "udp", "", port) +
+		listen("t", "tls+tcp", "tcp", fmt.Sprintf("tls {\nca_file = %[1]s/ca.pem\ncertificate_file = %[1]s/server.pem\nprivate_key_file = %[1]s/server.key\n}\n", certs), port) +
+		"}\nserver home {\nnamespace = home\nsecret = " + testSecret + "\nuser bob {\npassword = hello\n}\n" + listen("u", "udp", "udp", "", home) + "}\n" +
+		"client all {\nipaddr = 127.0.0.1\nsecret = " + testSecret + "\n}\n" +
+		fmt.Sprintf("home_server one {\nipaddr = 127.0.0.1\nport = %d\nsecret = %s\n}\nhome_server_pool all {\nhome_server = one\n}\nrealm DEFAULT {\npool = all\n}\n", home, testSecret), port
+}
+
+// -X shows a packet at each hop as a person reads it, and a number ties them, and the line of the log, together.
+func TestRunTrace(t *testing.T) {
+	text, port := gatewayConf(t, certificates(t))
+	p := runFile(t, text, "-X")
+	if code, _, errs := client(bob, "udp", "", fmt.Sprintf("127.0.0.1:%d", port)); code != 0 {
+		t.Fatalf("exit code %d, %s", code, errs)
+	}
+	p.signal(syscall.SIGTERM)
+	p.exits(0)
+	log := p.err.String()
+	first := regexp.MustCompile(`(?m)^\((\w+)\) received Access-Request`).FindStringSubmatch(log)
+	if first == nil {
+		t.Fatalf("no request was received:\n%s", log)
+	}
+	rest := log
+	for _, want := range []string{
+		`^\(ID\) received Access-Request, id \d+, \d+ bytes, from client all at 127\.0\.0\.1:\d+, listen gateway\.u\n`, `^\tUser-Name = "bob"\n\tUser-Password = <16 bytes>\n`,
+		`^\(ID\) sent Access-Request, id \d+, \d+ bytes, to home_server one\n`, `^\tUser-Name = "bob"\n\tUser-Password = <16 bytes>\n\tProxy-State = 0x[0-9a-f]{16}\n`,
+		`^\(ID\) received Access-Accept, id \d+, \d+ bytes, from home_server one\n`,
+		`^\(ID\) sent Access-Accept, id \d+, \d+ bytes, to client all at 127\.0\.0\.1:\d+\n\tMessage-Authenticator = <16 bytes>\n`,
+	} {
+		at := regexp.MustCompile("(?m)" + strings.Replace(want, "ID", first[1], 1)).FindStringIndex(rest)
+		if at == nil {
+			t.Fatalf("no %s in\n%s", want, rest)
+		}
+		rest = rest[at[1]:]
+	}
+	if !regexp.MustCompile(`msg=request request=` + first[1] + ` code=Access-Request client=all peer=127\.0\.0\.1:\d+ outcome=accept home_server=one user=bob `).MatchString(log) {
+		t.Errorf("no line of the request in\n%s", log)
+	}
+}
+
+// SIGHUP with a bad file says where it is wrong, and what ran goes on; with a good one there is a new certificate for new connections, and the
+// old connections stay.
+func TestRunReloads(t *testing.T) {
+	certs, other := certificates(t, "client"), certificates(t)
+	text, port := gatewayConf(t, certs)
+	file := filepath.Join(t.TempDir(), "frio.conf")
+	write := func(file, text string) {
+		t.Helper()
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(file, text)
+	p := start(t, "run", file)
+	p.ready()
+	address := fmt.Sprintf("127.0.0.1:%d", port)
+	pair, err := tls.LoadX509KeyPair(certs+"/client.pem", certs+"/client.key")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cas := x509.NewCertPool()
+	for _, dir := range []string{certs, other} {
+		data, err := os.ReadFile(dir + "/ca.pem")
+		if err != nil {
+			t.Fatal(err)
+		}
+		cas.AppendCertsFromPEM(data)
+	}
+	dial := func() (*tls.Conn, string) {
+		t.Helper()
+		c, err := tls.Dial("tcp", address, &tls.Config{RootCAs: cas, Certificates: []tls.Certificate{pair}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
+		return c, string(c.ConnectionState().PeerCertificates[0].Raw)
+	}
+	answers := func(c *tls.Conn) {
+		t.Helper()
+		if _, err := c.Write(statusServer(testSecret)); err != nil {
+			t.Fatal(err)
+		}
+		if n, err := c.Read(make([]byte, 100)); err != nil || n < 20 {
+			t.Errorf("got %d bytes, %v", n, err)
+		}
+	}
+	first, before := dial()
+	answers(first)
+
+	write(file, strings.Replace(text, "namespace = home", "namespace = hme", 1))
+	p.signal(syscall.SIGHUP)
+	if !p.err.has("the configuration before goes on") || !p.err.has(file+":") || !p.err.has("namespace: `hme`") {
+		t.Error("what is wrong is not said")
+	}
+	answers(first)
+
+	write(file, text)
+	for _, name := range []string{"server.pem", "server.key"} {
+		data, err := os.ReadFile(filepath.Join(other, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		write(filepath.Join(certs, name), string(data))
+	}
+	p.signal(syscall.SIGHUP)
+	if !p.err.has("msg=reloaded") {
+		t.Error("it did not reload")
+	}
+	answers(first)
+	second, after := dial()
+	answers(second)
+	if after == before {
+		t.Error("it is the old certificate")
+	}
+}
