@@ -4,6 +4,9 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
+	"io"
+	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -130,5 +133,65 @@ func TestRunReloads(t *testing.T) {
 	answers(second)
 	if after == before {
 		t.Error("it is the old certificate")
+	}
+}
+
+// The metrics of a gateway tell of handshakes, those that fail too, and how long a home server takes.
+func TestRunMetrics(t *testing.T) {
+	certs := certificates(t, "client")
+	text, port := gatewayConf(t, certs)
+	metrics, address := freePort(t), fmt.Sprintf("127.0.0.1:%d", port)
+	p := runFile(t, fmt.Sprintf("metrics {\nlisten = 127.0.0.1:%d\n}\n", metrics)+text)
+	if code, _, errs := client(bob, "tls+tcp", certs, address); code != 0 {
+		t.Errorf("exit code %d, %s", code, errs)
+	}
+	if code, _, _ := inProcess(bob, "radclient", "tls+tcp", address, testSecret, "-ca", certs+"/ca.pem"); code != 3 {
+		t.Errorf("without a certificate: exit code %d", code)
+	}
+	if !p.err.has("no certificate") {
+		t.Error("the log does not say why")
+	}
+	resp, err := http.Get(fmt.Sprintf("http://127.0.0.1:%d/metrics", metrics))
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, err := io.ReadAll(resp.Body)
+	resp.Body.Close()
+	http.DefaultClient.CloseIdleConnections()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		`frio_tls_handshakes_total{name="gateway.t",side="listen"} 1`, `frio_tls_resumed_total{name="gateway.t",side="listen"} 0`,
+		`frio_tls_failed_handshakes_total{cause="no_certificate",name="gateway.t",side="listen"} 1`, `frio_listen_requests_total{listen="gateway.t"} 1`,
+		`frio_client_outcomes_total{client="all",clients="",outcome="accept"} 1`,
+		`frio_home_server_latency_seconds_count{home_server="one"} 1`, `frio_home_server_requests_total{home_server="one",port="main"} 1`,
+		`frio_home_server_retransmits_total{home_server="one",port="main"} 0`,
+	} {
+		if !strings.Contains(string(body), "\n"+want+"\n") {
+			t.Errorf("no %s", want)
+		}
+	}
+	if t.Failed() {
+		t.Logf("%s", body)
+	}
+	p.signal(syscall.SIGTERM)
+	p.exits(0)
+}
+
+// Without a file, a port that somebody has is not taken, and that is said.
+func TestBuiltinPortTaken(t *testing.T) {
+	if c, err := net.ListenPacket("udp", fmt.Sprintf("127.0.0.1:%d", radiusPort)); err == nil { // else somebody has it already
+		defer c.Close()
+	}
+	var notes []string
+	text, hint, err := builtinConfig("/certs", func(note string) { notes = append(notes, note) })
+	if err != nil || len(notes) == 0 {
+		t.Fatalf("%q, %v", notes, err)
+	}
+	port, ok := strings.CutPrefix(notes[0], fmt.Sprintf("port %d is taken: ", radiusPort))
+	port = strings.TrimSuffix(port, " instead")
+	if !ok || !strings.Contains(text, "port = "+port+"\n") || strings.Contains(text, fmt.Sprintf("port = %d\n", radiusPort)) || !strings.Contains(hint, "127.0.0.1:"+port+" ") {
+		t.Errorf("%q\n%s%s", notes, text, hint)
 	}
 }

@@ -211,3 +211,22 @@ func TestRouteTTL(t *testing.T) {
 		t.Errorf("the home server got %d more; counted %d", h.count-n, w.listens[0].Counts.Dropped[radius.ReasonTTL].Load())
 	}
 }
+
+// accounting_log has a line for each Accounting-Request, whether it is answered here or relayed, and none for its copies.
+func TestAccountingLog(t *testing.T) {
+	w := newWorld(t, udpListen+homeText(0, "\tacct_port = 1812\n")+"home_server_pool all {\n\thome_server = h0\n}\n"+
+		"realm here.example {\n\taccounting_response = yes\n\taccounting_log = yes\n}\nrealm there.example {\n\tpool = all\n\taccounting_log = yes\n}\n"+
+		"realm quiet.example {\n\tpool = all\n}\n")
+	w.home(0)
+	nas := w.udp(w.nas, "192.0.2.2:4000", nil)
+	for i, realm := range []string{"here", "there", "quiet"} {
+		req := accounting(uint8(i), "bob@"+realm+".example")
+		for range 2 {
+			nas.send("192.0.2.1:1812", req)
+			w.reply(nas.receive(), req)
+		}
+	}
+	if n := w.logged("msg=accounting "); n != 2 || w.logged("msg=accounting client=nas peer=192.0.2.2:4000 user=bob@here.example") != 1 || w.logged("session=1") != 1 {
+		t.Errorf("%d lines:\n%s", n, w.log.String())
+	}
+}
