@@ -15,11 +15,12 @@ func (p *HomePool) home(i int) *homeState {
 }
 
 // choose returns the number of the home server that the request goes to next, below 0 if there is none: the one that has the session; one
-// that may be back, now and then; of those that live the one that the pool's type says; of those that may be dead the same.
-func (r *request) choose() int {
+// that may be back, now and then, which is the trial; of those that live the one that the pool's type says; of those that may be dead
+// the same.
+func (r *request) choose() (i int, trial bool) {
 	p := r.pool
 	if i := r.holder(); i >= 0 {
-		return i
+		return i, false
 	}
 	now := r.lane.lane.Loop().Now()
 	living, zombies := uint64(0), uint64(0)
@@ -35,19 +36,18 @@ func (r *request) choose() int {
 			zombies |= 1 << i
 		}
 		if h.life() != alive && r.sent == 0 && h.takesTrial(now) {
-			r.trial = true
-			return i
+			return i, true
 		}
 	}
 	switch {
 	case living != 0:
-		return r.among(living)
+		return r.among(living), false
 	case zombies != 0:
-		return r.among(zombies)
+		return r.among(zombies), false
 	case p.FallbackHome != nil && r.skip>>len(p.Homes)&1 == 0 && !r.loops(p.FallbackHome.state):
-		return len(p.Homes)
+		return len(p.Homes), false
 	}
-	return -1
+	return -1, false
 }
 
 // holder is the home server that gave the State in the request, while it lives.

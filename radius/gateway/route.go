@@ -163,10 +163,11 @@ func (r *request) ask() {
 // advance sends the request to the next home server that takes it; false if there is none.
 func (r *request) advance() bool {
 	for r.sent < homesMax && r.broken == nil {
-		i := r.choose()
+		i, trial := r.choose()
 		if i < 0 {
 			return false
 		}
+		r.trial = trial
 		if r.try(i) {
 			return true
 		}
