@@ -1,6 +1,7 @@
 package server
 
 import (
+	"crypto/sha256"
 	"io"
 	"log/slog"
 	"sync"
@@ -15,6 +16,7 @@ import (
 type homeConfig struct {
 	secret conf.Secret
 	users  []home.User
+	text   string // stands for all that
 }
 
 type homeKeys struct {
@@ -31,10 +33,13 @@ func (l *loader) home(cs *conf.Section) *homeConfig {
 	var k homeKeys
 	l.add(cs, cs.Decode(&k))
 	cfg := &homeConfig{secret: k.Secret}
+	secret := sha256.Sum256([]byte(k.Secret.Reveal()))
+	cfg.text = string(secret[:])
 	l.names(k.Users)
 	for _, u := range k.Users {
 		var uk userKeys
 		l.add(u, u.Decode(&uk))
+		cfg.text += textOf(u)
 		cfg.users = append(cfg.users, home.User{Name: u.Name2, Password: uk.Password.Reveal()})
 	}
 	return cfg

@@ -235,6 +235,9 @@ func (l *loader) listen(cs *conf.Section, v *service) {
 		if v.target != nil {
 			one.text += v.target.text
 		}
+		if v.home != nil {
+			one.text += v.home.text
+		}
 		one.io, err = frio.ParseServer(ctx, cs)
 	}
 	if err != nil {
