@@ -52,8 +52,9 @@ type reload struct {
 	kept     map[*listen]*listen // of the new configuration: the same of the old one
 	gone     []*listen
 	opened   []*listen
-	waiting  []*listen // whose address one that is gone still has
-	late     error     // of those
+	waiting  []*listen        // whose address one that is gone still has
+	late     error            // of those
+	lost     map[*listen]bool // of those: could not be opened
 }
 
 func (r *reload) run() error {
@@ -74,17 +75,30 @@ func (r *reload) run() error {
 	for _, l := range r.waiting {
 		if err := l.io.Open(); err != nil {
 			r.late = errors.Join(r.late, err)
+			r.lose(l)
+			l.ctx.Free()
 			continue
 		}
 		r.opened = append(r.opened, l)
 	}
-	r.adopt()
 	for _, l := range r.opened {
-		r.late = errors.Join(r.late, r.old.begin(l))
+		if err := r.old.begin(l); err != nil {
+			r.late = errors.Join(r.late, err)
+			r.lose(l) // Spread has closed it
+		}
 	}
+	r.adopt()
 	r.late = errors.Join(r.late, r.old.operate(&r.old.operations))
 	r.old.publish()
 	return nil
+}
+
+// lose notes a listen that does not run: the next reload tries it again.
+func (r *reload) lose(l *listen) {
+	if r.lost == nil {
+		r.lost = map[*listen]bool{}
+	}
+	r.lost[l] = true
 }
 
 // match finds the listens that are the same.
@@ -179,11 +193,16 @@ func (r *reload) adopt() {
 	s, n := r.old, r.new
 	for _, v := range n.services {
 		v.server = s
-		for i, l := range v.listens {
+		list := v.listens[:0]
+		for _, l := range v.listens {
 			if same := r.kept[l]; same != nil {
-				v.listens[i] = same
+				l = same
+			}
+			if !r.lost[l] {
+				list = append(list, l)
 			}
 		}
+		v.listens = list
 	}
 	s.mu.Lock()
 	s.services, s.targets, s.notes, s.radius = n.services, n.targets, n.notes, n.radius
