@@ -11,6 +11,7 @@ import (
 
 	"github.com/frio-io/frio"
 	"github.com/frio-io/frio/conf"
+	"github.com/frio-io/frio/radius/gateway"
 	"github.com/frio-io/frio/transport"
 )
 
@@ -71,6 +72,9 @@ func (r *reload) run() error {
 	r.refresh()
 	for _, l := range r.gone {
 		r.old.retire(l)
+	}
+	if r.new.radius == nil && r.old.gateway != nil {
+		r.old.gateway.Load(&gateway.Config{Realms: new(gateway.Realms)}) // it has nobody to ask, nor to answer
 	}
 	for _, l := range r.waiting {
 		if err := l.io.Open(); err != nil {

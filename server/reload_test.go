@@ -236,3 +236,17 @@ func TestReloadRadius(t *testing.T) {
 		t.Errorf("%d configurations are kept", n)
 	}
 }
+
+// When the last server of namespace radius is gone its home servers are asked nothing any more.
+func TestReloadEndsGateway(t *testing.T) {
+	port, a := freePort(t), freePort(t)
+	r := startFile(t, radiusOn(port, freePort(t), "testing123"))
+	r.must(r.load(echoOn(tcpOn("a", a, ""))))
+	if n := len(r.gateway.Homes()); n != 0 {
+		t.Errorf("%d home servers", n)
+	}
+	r.must(r.load(radiusOn(port, freePort(t), "testing123")))
+	if n := len(r.gateway.Homes()); n != 1 {
+		t.Errorf("%d home servers, after it is back", n)
+	}
+}
