@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"encoding/binary"
 	"slices"
-	"time"
 
 	"github.com/frio-io/frio"
 	"github.com/frio-io/frio/talloc"
@@ -218,13 +217,9 @@ func (b *inbox) moveInto(dst *inbox) {
 	*b = inbox{roomy: b.roomy}
 }
 
-// clockStep is more than a datagram is late that was in another's socket: times that differ so much are those of a clock that was set back.
-const clockStep = int64(time.Second)
-
-// arrange puts what is held into the order of arrival, which it nearly always has. It needs no memory of a context. The times are the
-// system's clock: where that was set back meanwhile, the order is left as it is.
+// arrange puts what is held into the order of arrival, which it nearly always has. It needs no memory of a context.
 func (b *inbox) arrange() {
-	if late := b.late(); late == 0 || late > clockStep {
+	if b.inOrder() {
 		return
 	}
 	type datagram struct {
@@ -254,12 +249,13 @@ func (b *inbox) arrange() {
 	}
 }
 
-// late is by how much, at the most, one arrived before the one in front of it; 0: they are in order.
-func (b *inbox) late() (most int64) {
+func (b *inbox) inOrder() bool {
 	for i := 1; i < b.count; i++ {
-		most = max(most, b.timeOf(i-1)-b.timeOf(i))
+		if b.timeOf(i) < b.timeOf(i-1) {
+			return false
+		}
 	}
-	return most
+	return true
 }
 
 // timeOf is when datagram i of those held arrived.

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"testing"
-	"time"
 
 	"github.com/frio-io/frio"
 	"github.com/frio-io/frio/talloc"
@@ -193,28 +192,6 @@ func TestInboxArrange(t *testing.T) {
 		}
 		if b.count != 0 || b.used != 0 {
 			t.Fatalf("round %d: %d datagrams, %d bytes are left", round, b.count, b.used)
-		}
-	}
-}
-
-// TestOrderOfOneQueue: times do not go back in the queue of a socket, unless the clock did.
-func TestOrderOfOneQueue(t *testing.T) {
-	s := new(socket)
-	second := int64(time.Second)
-	for _, tt := range []struct{ in, want []int64 }{
-		{[]int64{5, 6, 3, 4, 7}, []int64{5, 6, 6, 6, 7}},
-		{[]int64{6, 9}, []int64{7, 9}},
-		{[]int64{20 * second, 3 * second, 4 * second}, []int64{20 * second, 3 * second, 4 * second}},
-	} {
-		packets := make([]frio.Packet, len(tt.in))
-		for i, at := range tt.in {
-			packets[i].Time = at
-		}
-		s.order(packets)
-		for i, want := range tt.want {
-			if packets[i].Time != want {
-				t.Errorf("%v: time %d is %d, want %d", tt.in, i, packets[i].Time, want)
-			}
 		}
 	}
 }

@@ -59,7 +59,7 @@ func newListener(ctx *talloc.Context, set *settings, g *group) (*Listener, error
 	if err := l.ctx.Init(ctx, "udp"); err != nil {
 		return nil, err
 	}
-	l.socket = socket{mem: &l.ctx, kernel: sock.KernelOf(ctx), opts: &set.options, fd: -1, networks: &set.networks, ordered: set.connected}
+	l.socket = socket{mem: &l.ctx, kernel: sock.KernelOf(ctx), opts: &set.options, fd: -1, networks: &set.networks}
 	l.ctx.OnFree((*listenerFree)(l))
 	l.notice.Init((*listenerNotice)(l))
 	l.timer.Init((*listenerTimer)(l))

@@ -27,8 +27,6 @@ type socket struct {
 
 	networks *base.Networks // who may speak to an unconnected socket
 	peer     netip.AddrPort // whose datagrams a connected socket takes
-	ordered  bool           // what is read is put in order by its time
-	latest   int64          // the time of what was read last
 }
 
 // recv takes datagrams from the kernel.
@@ -36,23 +34,7 @@ func (s *socket) recv(packets []frio.Packet) (int, error) {
 	if s.opts.GRO {
 		return s.train.recv(s, packets)
 	}
-	n, err := s.kernel.RecvPackets(s.fd, packets)
-	if s.ordered {
-		s.order(packets[:max(n, 0)])
-	}
-	return n, err
-}
-
-// order sees to it that times do not go back within the queue of a socket. When nobody else asks for the times of arrival, the kernel begins
-// to take them a little after the socket was made: what came before gets the time at which it is read. A clock that was set back is followed.
-func (s *socket) order(packets []frio.Packet) {
-	for i := range packets {
-		p := &packets[i]
-		if back := s.latest - p.Time; back > 0 && back < clockStep {
-			p.Time = s.latest
-		}
-		s.latest = p.Time
-	}
+	return s.kernel.RecvPackets(s.fd, packets)
 }
 
 // admits tells whether p is for us, and counts it.
