@@ -2,6 +2,7 @@ package sim
 
 import (
 	"math"
+	"net/netip"
 	"syscall"
 
 	"github.com/frio-io/frio"
@@ -148,6 +149,9 @@ func (k *Kernel) BindDevice(fd int, name string) error {
 	}
 	return k.leave(callBindDevice, fd, 0, err)
 }
+
+// Steered implements sock.Kernel.
+func (k *Kernel) Steered(from netip.AddrPort, count int) int { return steered(from, count) }
 
 // SteerPackets implements sock.Kernel.
 func (k *Kernel) SteerPackets(fd, count int) error {

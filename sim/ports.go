@@ -287,14 +287,15 @@ func (s *socket) member(from, to netip.AddrPort) *socket {
 			group = append(group, o)
 		}
 	}
-	h := hashAddr(from)
 	if s.steer > 0 {
-		if i := int(h % uint64(s.steer)); i < len(group) {
+		if i := steered(from, s.steer); i < len(group) {
 			return group[i]
 		}
 	}
-	return group[(h^hashAddr(to))%uint64(len(group))]
+	return group[(hashAddr(from)^hashAddr(to))%uint64(len(group))]
 }
+
+func steered(from netip.AddrPort, count int) int { return int(hashAddr(from) % uint64(count)) }
 
 func hashAddr(a netip.AddrPort) uint64 {
 	h := uint64(14695981039346656037)

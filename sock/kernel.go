@@ -140,6 +140,9 @@ type Kernel interface {
 	// SteerPackets attaches to the reuseport group of fd the program that sends one peer always to the same of count sockets,
 	// which are numbered in the order of their Bind. With fewer sockets than count the kernel chooses for the rest.
 	SteerPackets(fd, count int) error
+	// Steered is the number of the socket to which that program sends what comes from a peer. It is wrong of an IPv6 peer that puts
+	// other headers before that of UDP.
+	Steered(from netip.AddrPort, count int) int
 	LocalAddr(fd int) (Addr, error)
 	RemoteAddr(fd int) (Addr, error)
 	// PeerCred is who the peer of a connected Local stream was when it connected or listened; ENOTCONN without one. PID is 0 where

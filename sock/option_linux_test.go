@@ -176,7 +176,7 @@ func TestReusePort(t *testing.T) {
 	want(t, "the same port, when only one shares", kernel.Bind(two, own), syscall.EADDRINUSE)
 }
 
-// TestSteer: a peer always meets the same socket, and peers spread over all of them.
+// TestSteer: a peer always meets the same socket, the one that Steered tells, and peers spread over all of them.
 func TestSteer(t *testing.T) {
 	for _, c := range []struct {
 		family
@@ -200,14 +200,15 @@ func TestSteer(t *testing.T) {
 				must(t, kernel.SteerPackets(fds[0], shards))
 				const peers, rounds = 192, 3
 				to := inet(c.loopback, own.AddrPort.Port()).AddrPort
-				met := map[byte][]int{}
+				met, steered := map[byte][]int{}, make([]int, peers)
 				perShard := make([]int, shards)
 				packets := make([]frio.Packet, 8)
 				for i := range packets {
 					packets[i].Data = make([]byte, 0, 8)
 				}
 				for i := range peers {
-					client, _ := bound(t, c.family.family, frio.Datagram, inet(c.from(i), 0))
+					client, from := bound(t, c.family.family, frio.Datagram, inet(c.from(i), 0))
+					steered[i] = kernel.Steered(from.AddrPort, shards)
 					if c.family.family == sock.Inet4 && i%2 == 0 { // a longer header: the port is further behind
 						must(t, unix.SetsockoptString(client, unix.IPPROTO_IP, unix.IP_OPTIONS, "\x01\x01\x01\x00"))
 					}
@@ -230,8 +231,8 @@ func TestSteer(t *testing.T) {
 				}
 				for peer := range byte(peers) {
 					got := met[peer]
-					if len(got) != rounds || got[0] != got[rounds-1] {
-						t.Errorf("peer %d met the shards %v", peer, got)
+					if len(got) != rounds || got[0] != got[rounds-1] || got[0] != steered[peer] {
+						t.Errorf("peer %d met the shards %v, Steered is %d", peer, got, steered[peer])
 					}
 				}
 				for shard, n := range perShard {

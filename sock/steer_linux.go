@@ -1,6 +1,8 @@
 package sock
 
 import (
+	"encoding/binary"
+	"net/netip"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -35,6 +37,29 @@ func (*backend) SteerPackets(fd, count int) error {
 	return unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_REUSEPORT_CBPF,
 		&unix.SockFprog{Len: uint16(len(program)), Filter: &program[0]})
 }
+
+// Steered computes what the program computes.
+func (*backend) Steered(from netip.AddrPort, count int) int {
+	var h uint32
+	mix := func(a uint32) { h = (h ^ a) * mixFactor }
+	for a := from.Addr().Unmap().AsSlice(); len(a) > 0; a = a[4:] {
+		mix(binary.BigEndian.Uint32(a))
+	}
+	mix(uint32(from.Port()))
+	for _, bits := range spreadBits {
+		h = (h>>bits ^ h) * spreadFactor
+	}
+	return int(h >> topBits % uint32(count))
+}
+
+// The numbers of the hash.
+const (
+	mixFactor    = 0x9e3779b1 // 2^32 divided by the golden ratio, odd
+	spreadFactor = 0x85ebca6b
+	topBits      = 15
+)
+
+var spreadBits = [2]uint32{16, 13}
 
 // Instructions, in the words of linux/bpf_common.h.
 const (
@@ -88,25 +113,25 @@ func mixWord(p []unix.SockFilter, at uint32) []unix.SockFilter {
 func mix(p []unix.SockFilter) []unix.SockFilter {
 	return append(p,
 		unix.SockFilter{Code: xorX},
-		unix.SockFilter{Code: multiply, K: 0x9e3779b1}, // 2^32 divided by the golden ratio, odd
+		unix.SockFilter{Code: multiply, K: mixFactor},
 		unix.SockFilter{Code: toX},
 	)
 }
 
 // finish spreads the hash's high bits over the low ones, for modulo looks at these, and answers with a socket's number.
 func finish(p []unix.SockFilter, count int) []unix.SockFilter {
-	for _, bits := range []uint32{16, 13} {
+	for _, bits := range spreadBits {
 		p = append(p,
 			unix.SockFilter{Code: fromX},
 			unix.SockFilter{Code: shiftRight, K: bits},
 			unix.SockFilter{Code: xorX},
-			unix.SockFilter{Code: multiply, K: 0x85ebca6b},
+			unix.SockFilter{Code: multiply, K: spreadFactor},
 			unix.SockFilter{Code: toX},
 		)
 	}
 	return append(p,
 		unix.SockFilter{Code: fromX},
-		unix.SockFilter{Code: shiftRight, K: 15},
+		unix.SockFilter{Code: shiftRight, K: topBits},
 		unix.SockFilter{Code: modulo, K: uint32(count)},
 		unix.SockFilter{Code: answer},
 	)

@@ -144,6 +144,9 @@ const steers = false
 // SteerPackets needs programs in the kernel.
 func (*backend) SteerPackets(fd, count int) error { return syscall.EOPNOTSUPP }
 
+// Steered is of no group.
+func (*backend) Steered(netip.AddrPort, int) int { return 0 }
+
 // SetMode is Linux's: here a socket's file gets its mode from the umask alone, and SetFile corrects it.
 func (*backend) SetMode(fd int, mode uint32) error { return syscall.EOPNOTSUPP }
 

@@ -104,7 +104,7 @@ func (c *Child) settle(ctx *talloc.Context) bool {
 }
 
 // receive takes a datagram of the peer, which the listener has read.
-func (c *Child) receive(p *frio.Packet, now time.Time, unread bool) {
+func (c *Child) receive(p *frio.Packet, now time.Time, from origin) {
 	l := c.listener
 	c.ifindex = p.Ifindex
 	c.times.Got(now)
@@ -119,7 +119,7 @@ func (c *Child) receive(p *frio.Packet, now time.Time, unread bool) {
 		mem = &l.ctx
 		l.held -= c.inbox.held()
 	}
-	kept := c.inbox.put(mem, p, unread)
+	kept := c.inbox.put(mem, p, from)
 	if !c.accepted {
 		l.held += c.inbox.held()
 	}

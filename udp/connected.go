@@ -280,7 +280,7 @@ func (c *Connected) mine(p *frio.Packet) bool {
 // foreign sends p to the listener, who knows its owner.
 func (c *Connected) foreign(p *frio.Packet) {
 	c.counts.Foreign.Add(1)
-	if p.Err != nil || c.listener.mail.put(p, false) != delivered {
+	if p.Err != nil || c.listener.mail.put(p, strayed) != delivered {
 		c.listener.counts.Inbox.Add(1)
 	}
 }
@@ -309,7 +309,7 @@ func (c *Connected) keep(p *frio.Packet) {
 	c.times.Got(c.now())
 	if p.Err != nil {
 		c.counts.TooLong.Add(1)
-	} else if !c.inbox.put(&c.ctx, p, false) {
+	} else if !c.inbox.put(&c.ctx, p, arrived) {
 		c.counts.Inbox.Add(1)
 	}
 }
@@ -329,7 +329,7 @@ func (c *Connected) takeAll(s *slab) (taken []letter) {
 				continue
 			}
 			bytes += len(p.Data)
-			taken = append(taken, letterOf(p, false))
+			taken = append(taken, letterOf(p, strayed))
 		}
 	}
 	return taken

@@ -221,15 +221,15 @@ func (c *Connected) leftover() (list []letter) {
 	buf := p.Data
 	for c.inbox.count > 0 {
 		*p = frio.Packet{Data: buf, Remote: c.remote, Local: c.local}
-		unread := c.inbox.unread()
+		again := c.inbox.origin(0) == unread
 		if !c.inbox.take(p) {
 			continue // it fits: inboxes hold none that is longer
 		}
-		if unread {
+		if again {
 			c.counts.Unread.Add(1)
 			continue
 		}
-		list = append(list, letterOf(p, true))
+		list = append(list, letterOf(p, unread))
 	}
 	p.Data = buf
 	// More than a mailbox holds is not read: it is lost with the socket, as it would be in a full receive buffer.
@@ -240,10 +240,10 @@ func (c *Connected) leftover() (list []letter) {
 			return list
 		case err != nil, p.Err != nil: // an error of what was sent: reading it has cleared it
 		case c.mine(p):
-			list = append(list, letterOf(p, true))
+			list = append(list, letterOf(p, unread))
 		default:
 			c.counts.Foreign.Add(1)
-			list = append(list, letterOf(p, false))
+			list = append(list, letterOf(p, strayed))
 		}
 	}
 	return list

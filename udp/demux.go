@@ -96,14 +96,14 @@ func (l *Listener) takeBatch(s *slab, now time.Time) int {
 		return 0
 	}
 	for i := range n {
-		l.sort(&packets[i], s, now)
+		l.sort(&packets[i], s, now, arrived)
 	}
 	l.reply(s)
 	return n
 }
 
 // sort finds out for whom p is.
-func (l *Listener) sort(p *frio.Packet, s *slab, now time.Time) {
+func (l *Listener) sort(p *frio.Packet, s *slab, now time.Time, from origin) {
 	if !l.admits(p) {
 		return
 	}
@@ -111,18 +111,18 @@ func (l *Listener) sort(p *frio.Packet, s *slab, now time.Time) {
 	if p.Err != nil {
 		return
 	}
-	l.give(p, s, now, false)
+	l.give(p, s, now, from)
 }
 
-// give gives p to its child, or makes one. unread tells that a child was closed with it.
-func (l *Listener) give(p *frio.Packet, s *slab, now time.Time, unread bool) {
+// give gives p to its child, or makes one.
+func (l *Listener) give(p *frio.Packet, s *slab, now time.Time, from origin) {
 	k := keyOf(p)
-	if len(l.leavers.list) > 0 && !unread {
+	if len(l.leavers.list) > 0 && from != unread {
 		l.drainLeaver(k, now) // what is there came before p
 	}
 	c := l.byPeer[k]
 	if c != nil && c.conn != nil {
-		if c.late(p, unread) {
+		if c.late(p, from) {
 			return
 		}
 		// It has ended. What it left comes before p.
@@ -131,7 +131,7 @@ func (l *Listener) give(p *frio.Packet, s *slab, now time.Time, unread bool) {
 		if c == l.byPeer[k] {
 			l.disclaim(c)
 		} else if c = l.byPeer[k]; c != nil && c.conn != nil {
-			c.late(p, unread)
+			c.late(p, from)
 			return
 		}
 		c = l.byPeer[k]
@@ -160,7 +160,7 @@ func (l *Listener) give(p *frio.Packet, s *slab, now time.Time, unread bool) {
 			l.counts.Empty.Add(1) // nothing that there should be state for
 			return
 		}
-		if !l.claim(p, k, unread) {
+		if !l.claim(p, k, from) {
 			return
 		}
 		if c = l.newChild(p, k, now); c == nil {
@@ -170,7 +170,7 @@ func (l *Listener) give(p *frio.Packet, s *slab, now time.Time, unread bool) {
 			return
 		}
 	}
-	c.receive(p, now, unread)
+	c.receive(p, now, from)
 }
 
 // newChild makes a child of a peer that has none, to wait for Accept.

@@ -41,14 +41,13 @@ import (
 //     dropped, or a caller that closes all children unread would do so for ever.
 //   - The listener closes the socket a little later, for the sake of a datagram that the kernel was about to put into it.
 //
-// So what waited at the listener reaches the child in order. A datagram that was in another's socket can be overtaken in two cases: if the
-// kernel put it there after it was read, and if its peer was unknown and belongs to another shard, which has the next one in its own
-// queue. Of 10 million datagrams in a storm of 200,000 children that was none with one shard, and 75 with two.
+// So what waited at the listener reaches the child in order. A datagram that was in another's socket can be overtaken in one case: if the
+// kernel put it there after it was read.
 //
 // Connected children use only what is safe from any thread: mailboxes, counts, the budget of max_children.
 
-// registry tells which of several listeners has the child of a peer. Steering decides that, except for what is foreign: it comes to the
-// shard whose child has read it.
+// registry tells which of several listeners has the child of a peer. Steering decides that, also for what strayed into another shard's
+// socket; it is noted for the sake of peers of whom Steered is wrong.
 type registry struct {
 	// opening is set while one of them has a socket between bind and catchUp: what it takes of others' peers is in their mailboxes before the
 	// next one accepts, who puts it in order there.
@@ -81,6 +80,13 @@ func (r *registry) claim(k key, l *Listener) (owner *Listener) {
 	return l
 }
 
+// of returns the owner; nil: there is none.
+func (r *registry) of(k key) *Listener {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.owners[k]
+}
+
 func (r *registry) forget(k key, l *Listener) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -89,24 +95,31 @@ func (r *registry) forget(k key, l *Listener) {
 	}
 }
 
-// claim tells whether l may make a child of p's peer. If another shard has one, p goes there.
-func (l *Listener) claim(p *frio.Packet, k key, unread bool) bool {
-	if l.set.owners == nil {
+// claim tells whether l may make a child of p's peer. If another shard has one, or will get what the peer sends next, p goes there.
+func (l *Listener) claim(p *frio.Packet, k key, from origin) bool {
+	owners := l.set.owners
+	if owners == nil {
 		return true
 	}
-	owner := l.set.owners.claim(k, l)
+	owner := owners.of(k)
+	if owner == nil && from == strayed {
+		owner = l.group.members[l.kernel.Steered(p.Remote, len(l.group.members))]
+	}
+	if owner == nil || owner == l {
+		owner = owners.claim(k, l)
+	}
 	if owner == l {
 		return true
 	}
-	switch owner.mail.put(p, unread) {
+	switch owner.mail.put(p, from) {
 	case delivered:
 		return false
 	case noRoom:
 		l.counts.Inbox.Add(1)
 		return false
 	}
-	l.set.owners.forget(k, owner) // it is closed
-	return l.set.owners.claim(k, l) == l
+	owners.forget(k, owner) // it is closed
+	return owners.claim(k, l) == l
 }
 
 // disclaim forgets the record of a peer.
@@ -146,10 +159,10 @@ func (l *Listener) returns(s *slab, now time.Time) {
 			break
 		}
 		p := one.packet()
-		if one.unread {
-			l.give(&p, s, now, true)
+		if one.from == unread {
+			l.give(&p, s, now, unread)
 		} else {
-			l.sort(&p, s, now) // nobody has counted it, nor asked whether its peer may speak
+			l.sort(&p, s, now, strayed) // nobody has counted it, nor asked whether its peer may speak
 		}
 	}
 }
@@ -167,8 +180,8 @@ func (l *Listener) forgetChild(c *Child) {
 }
 
 // late gives a datagram that came here to the connected child of its peer; false: that one has ended.
-func (c *Child) late(p *frio.Packet, unread bool) bool {
-	switch c.conn.mail.put(p, unread) {
+func (c *Child) late(p *frio.Packet, from origin) bool {
+	switch c.conn.mail.put(p, from) {
 	case nobody:
 		return false
 	case noRoom:
@@ -297,7 +310,7 @@ func (l *Listener) drain(fd int, now time.Time) {
 			break
 		}
 		for i := range n {
-			l.sort(&packets[i], s, now)
+			l.sort(&packets[i], s, now, strayed)
 		}
 	}
 	old.train.release()
@@ -312,10 +325,12 @@ func (l *Listener) catchUp(c *Child, conn *Connected) {
 	now := l.now()
 	queued := l.takeQueue(s)
 	taken := conn.takeAll(s)
+	evenTimes(queued)
+	evenTimes(taken)
 	for i := range queued {
 		p := queued[i].packet()
 		taken = l.sortUntil(taken, conn, p.Time, s, now)
-		l.sort(&p, s, now)
+		l.sort(&p, s, now, arrived)
 	}
 	taken = l.sortUntil(taken, conn, math.MaxInt64, s, now)
 	c.inbox.moveInto(&conn.inbox)
@@ -326,6 +341,14 @@ func (l *Listener) catchUp(c *Child, conn *Connected) {
 	}
 	if l.train.pending() {
 		l.rewish()
+	}
+}
+
+// evenTimes makes the times of what one socket held those of a queue. The kernel begins to note times a little after the first socket has
+// asked for them, and what it has no time of gets that of its reading, which may be later than what came behind it.
+func evenTimes(queue []letter) {
+	for i := len(queue) - 1; i > 0; i-- {
+		queue[i-1].time = min(queue[i-1].time, queue[i].time)
 	}
 }
 
@@ -342,9 +365,9 @@ func (l *Listener) takeQueue(s *slab) (queued []letter) {
 		}
 		for i := range packets[:n] {
 			if p := &packets[i]; p.Err != nil {
-				l.sort(p, s, l.now()) // it is counted
+				l.sort(p, s, l.now(), arrived) // it is counted
 			} else {
-				queued = append(queued, letterOf(p, false))
+				queued = append(queued, letterOf(p, arrived))
 			}
 		}
 		if left -= n; n < batchCount {
@@ -367,7 +390,7 @@ func (l *Listener) sortUntil(taken []letter, conn *Connected, end int64, s *slab
 			continue
 		}
 		conn.counts.Foreign.Add(1)
-		l.sort(&p, s, now)
+		l.sort(&p, s, now, strayed)
 	}
 	return rest
 }

@@ -32,7 +32,7 @@ type inbox struct {
 	roomy       bool          // its bounds are the wide ones
 }
 
-// infoSize is time (8), interface (4), length (2), ECN (1), and whether a child was closed with it unread (1).
+// infoSize is time (8), interface (4), length (2), ECN (1), origin (1).
 const infoSize = 16
 
 // bounds are how many datagrams and bytes it may hold.
@@ -49,8 +49,8 @@ func (b *inbox) fits(n int) bool {
 	return b.count < count && b.used+n <= bytes
 }
 
-// put keeps a copy of p; false if the bounds, or a limit of ctx, do not allow it. unread tells that a child was closed with it.
-func (b *inbox) put(ctx *talloc.Context, p *frio.Packet, unread bool) bool {
+// put keeps a copy of p; false if the bounds, or a limit of ctx, do not allow it.
+func (b *inbox) put(ctx *talloc.Context, p *frio.Packet, from origin) bool {
 	n := len(p.Data)
 	if !b.fits(n) || !b.growInfo(ctx) {
 		return false
@@ -73,10 +73,7 @@ func (b *inbox) put(ctx *talloc.Context, p *frio.Packet, unread bool) bool {
 	binary.NativeEndian.PutUint64(info, uint64(p.Time))
 	binary.NativeEndian.PutUint32(info[8:], p.Ifindex)
 	binary.NativeEndian.PutUint16(info[12:], uint16(n))
-	info[14], info[15] = p.ECN, 0
-	if unread {
-		info[15] = 1
-	}
+	info[14], info[15] = p.ECN, byte(from)
 	b.used += n
 	b.count++
 	return true
@@ -108,8 +105,10 @@ func (b *inbox) growInfo(ctx *talloc.Context) bool {
 	return true
 }
 
-// unread tells whether a child was closed with the first datagram. There must be one.
-func (b *inbox) unread() bool { return b.info.Bytes()[b.head*infoSize+15] != 0 }
+// origin is where datagram i of those held was read.
+func (b *inbox) origin(i int) origin {
+	return origin(b.info.Bytes()[(b.head+i)%b.places()*infoSize+15])
+}
 
 // grow makes room for need bytes in all.
 func (b *inbox) grow(ctx *talloc.Context, need int) bool {
@@ -217,21 +216,58 @@ func (b *inbox) moveInto(dst *inbox) {
 	*b = inbox{roomy: b.roomy}
 }
 
-// arrange puts what is held into the order of arrival, which it nearly always has. It needs no memory of a context.
+// arrange puts what is held into the order of arrival. What has arrived at the listener is in that order; what comes from elsewhere is put
+// among it by its time. It needs no memory of a context.
 func (b *inbox) arrange() {
-	if b.inOrder() {
+	if b.allArrived() {
 		return
 	}
-	type datagram struct {
-		info [infoSize]byte
-		data []byte
-		time int64
+	list := b.list()
+	arrivals := make([]datagram, 0, len(list))
+	others := make([]datagram, 0, len(list))
+	for _, d := range list {
+		if d.origin() == arrived {
+			arrivals = append(arrivals, d)
+		} else {
+			others = append(others, d)
+		}
 	}
-	list := make([]datagram, 0, b.count)
+	// As in evenTimes.
+	for i := len(arrivals) - 1; i > 0; i-- {
+		arrivals[i-1].time = min(arrivals[i-1].time, arrivals[i].time)
+	}
+	slices.SortStableFunc(others, func(x, y datagram) int { return cmp.Compare(x.time, y.time) })
+	b.head, b.start = 0, 0
+	at := 0
+	for i := range list {
+		from := &arrivals
+		if len(arrivals) == 0 || len(others) > 0 && others[0].time < arrivals[0].time {
+			from = &others
+		}
+		d := (*from)[0]
+		*from = (*from)[1:]
+		copy(b.info.Bytes()[i*infoSize:], d.info[:])
+		at += copy(b.data.Bytes()[at:], d.data)
+	}
+}
+
+// datagram is a copy of one that is held.
+type datagram struct {
+	info [infoSize]byte
+	data []byte
+	time int64
+}
+
+func (d *datagram) origin() origin { return origin(d.info[15]) }
+
+// list copies what is held.
+func (b *inbox) list() []datagram {
+	list := make([]datagram, b.count)
 	at := b.start
-	for i := range b.count {
-		d := datagram{time: b.timeOf(i)}
+	for i := range list {
+		d := &list[i]
 		copy(d.info[:], b.info.Bytes()[(b.head+i)%b.places()*infoSize:])
+		d.time = int64(binary.NativeEndian.Uint64(d.info[:]))
 		if n := int(binary.NativeEndian.Uint16(d.info[12:])); n > 0 {
 			ring := b.data.Bytes()
 			d.data = make([]byte, n)
@@ -239,26 +275,15 @@ func (b *inbox) arrange() {
 			copy(d.data[first:], ring)
 			at = (at + n) % len(ring)
 		}
-		list = append(list, d)
 	}
-	slices.SortStableFunc(list, func(x, y datagram) int { return cmp.Compare(x.time, y.time) })
-	b.head, b.start, at = 0, 0, 0
-	for i := range list {
-		copy(b.info.Bytes()[i*infoSize:], list[i].info[:])
-		at += copy(b.data.Bytes()[at:], list[i].data)
-	}
+	return list
 }
 
-func (b *inbox) inOrder() bool {
-	for i := 1; i < b.count; i++ {
-		if b.timeOf(i) < b.timeOf(i-1) {
+func (b *inbox) allArrived() bool {
+	for i := range b.count {
+		if b.origin(i) != arrived {
 			return false
 		}
 	}
 	return true
-}
-
-// timeOf is when datagram i of those held arrived.
-func (b *inbox) timeOf(i int) int64 {
-	return int64(binary.NativeEndian.Uint64(b.info.Bytes()[(b.head+i)%b.places()*infoSize:]))
 }

@@ -32,7 +32,7 @@ func TestInbox(t *testing.T) {
 				p.Data[i] = byte(step + i)
 			}
 			want := len(model) < inboxCount && used+n <= inboxBytes
-			if got := b.put(root, &p, false); got != want {
+			if got := b.put(root, &p, arrived); got != want {
 				t.Fatalf("step %d: put of %d bytes with %d datagrams of %d bytes: %v", step, n, len(model), used, got)
 			}
 			if want {
@@ -84,7 +84,7 @@ func TestInboxBounds(t *testing.T) {
 			p := frio.Packet{Data: make([]byte, c.size)}
 			kept := 0
 			for range 200 {
-				if b.put(root, &p, false) {
+				if b.put(root, &p, arrived) {
 					kept++
 				}
 			}
@@ -107,7 +107,7 @@ func TestInboxLimit(t *testing.T) {
 		var b inbox
 		p := frio.Packet{Data: make([]byte, 1000)}
 		kept := 0
-		for b.put(root, &p, false) {
+		for b.put(root, &p, arrived) {
 			kept++
 		}
 		if b.count != kept || b.used != 1000*kept {
@@ -137,7 +137,7 @@ func TestInboxAllocs(t *testing.T) {
 	out := frio.Packet{Data: make([]byte, 300)}
 	if n := testing.AllocsPerRun(100, func() {
 		for range 20 {
-			b.put(root, &in, false)
+			b.put(root, &in, arrived)
 		}
 		for range 20 {
 			b.take(&out)
@@ -147,48 +147,68 @@ func TestInboxAllocs(t *testing.T) {
 	}
 }
 
-// TestInboxArrange: what came in another order than it was sent is put right, whatever its length and place in the rings.
+// TestInboxArrange: what comes from elsewhere is put by its time among what arrived, which stays in order whatever its times,
+// whatever the lengths and the place in the rings.
 func TestInboxArrange(t *testing.T) {
 	root := talloc.Root("test")
 	defer root.Free()
 	random := rand.New(rand.NewPCG(3, 4))
-	for round := range 200 {
+	for round := range 300 {
 		b := inbox{roomy: true}
-		put := func(time, n int) {
-			p := frio.Packet{Data: bytes.Repeat([]byte{byte(time)}, n), Time: int64(time), ECN: uint8(time % 4)}
-			if !b.put(root, &p, time%3 == 0) {
+		put := func(number, time, n int, from origin) {
+			p := frio.Packet{Data: bytes.Repeat([]byte{byte(number)}, n), Time: int64(time), Ifindex: uint32(number), ECN: uint8(number % 4)}
+			if !b.put(root, &p, from) {
 				t.Fatal("no room")
 			}
 		}
-		take := func(time, n int) {
+		take := func(number, n int, from origin) {
 			t.Helper()
-			unread := b.unread()
+			was := b.origin(0)
 			p := frio.Packet{Data: make([]byte, 0, 2000)}
-			if !b.take(&p) || p.Time != int64(time) || len(p.Data) != n || n > 0 && p.Data[n-1] != byte(time) || int(p.ECN) != time%4 || unread != (time%3 == 0) {
-				t.Fatalf("round %d: datagram %d of %d bytes, ECN %d, unread %v; want %d of %d", round, p.Time, len(p.Data), p.ECN, unread, time, n)
+			if !b.take(&p) || p.Ifindex != uint32(number) || len(p.Data) != n || n > 0 && p.Data[n-1] != byte(number) || int(p.ECN) != number%4 || was != from {
+				t.Fatalf("round %d: datagram %d of %d bytes, ECN %d, origin %d; want %d of %d", round, p.Ifindex, len(p.Data), p.ECN, was, number, n)
 			}
 		}
 		// The rings begin anywhere.
 		ahead := random.IntN(60)
 		for range ahead {
-			put(0, 700)
+			put(0, 0, 700, arrived)
 		}
 		count := 1 + random.IntN(200)
-		order, sizes := random.Perm(count), make([]int, count)
-		for _, i := range order {
+		sizes, origins := make([]int, count), make([]origin, count)
+		var arrivals, others []int
+		for i := range count {
 			sizes[i] = random.IntN(4) * random.IntN(500)
-			put(i+1, sizes[i])
+			if origins[i] = origin(random.IntN(3)); origins[i] == arrived {
+				arrivals = append(arrivals, i)
+			} else {
+				others = append(others, i)
+			}
+		}
+		random.Shuffle(len(others), func(i, j int) { others[i], others[j] = others[j], others[i] })
+		for len(arrivals)+len(others) > 0 {
+			from := &arrivals
+			if len(arrivals) == 0 || len(others) > 0 && random.IntN(2) == 0 {
+				from = &others
+			}
+			i := (*from)[0]
+			*from = (*from)[1:]
+			time := 10 * i
+			if origins[i] == arrived && i+1 < count && origins[i+1] == arrived {
+				time += random.IntN(100) // it was stamped when it was read
+			}
+			put(i+1, time, sizes[i], origins[i])
 			if ahead > 0 {
-				take(0, 700)
+				take(0, 700, arrived)
 				ahead--
 			}
 		}
 		for ; ahead > 0; ahead-- {
-			take(0, 700)
+			take(0, 700, arrived)
 		}
 		b.arrange()
 		for i, n := range sizes {
-			take(i+1, n)
+			take(i+1, n, origins[i])
 		}
 		if b.count != 0 || b.used != 0 {
 			t.Fatalf("round %d: %d datagrams, %d bytes are left", round, b.count, b.used)

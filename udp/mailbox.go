@@ -33,13 +33,22 @@ type mailbox struct {
 	posted  bool
 }
 
-// letter is one datagram. unread tells that a child was closed with it.
+// origin is where a datagram was read.
+type origin uint8
+
+const (
+	arrived origin = iota // in the listener's socket
+	strayed               // in a socket that is another peer's, or was of a child that has ended
+	unread                // by the peer's child, which was closed with it
+)
+
+// letter is one datagram.
 type letter struct {
 	data          []byte
 	remote, local netip.AddrPort
 	ifindex       uint32
 	ecn           uint8
-	unread        bool
+	from          origin
 	time          int64
 }
 
@@ -53,7 +62,7 @@ const (
 )
 
 // put copies p into the mailbox and wakes its owner.
-func (m *mailbox) put(p *frio.Packet, unread bool) delivery {
+func (m *mailbox) put(p *frio.Packet, from origin) delivery {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	switch {
@@ -62,7 +71,7 @@ func (m *mailbox) put(p *frio.Packet, unread bool) delivery {
 	case m.fullLocked(len(p.Data)):
 		return noRoom
 	}
-	m.letters = append(m.letters, letterOf(p, unread))
+	m.letters = append(m.letters, letterOf(p, from))
 	m.bytes += len(p.Data)
 	m.wakeLocked()
 	return delivered
@@ -209,13 +218,15 @@ func (m *mailbox) shutInto(to *mailbox, list []letter, c *Child, fd int) (return
 		return 0, 0, false
 	}
 	for i := range list {
-		if i >= own && list[i].unread || to.fullLocked(len(list[i].data)) {
+		if i >= own && list[i].from == unread || to.fullLocked(len(list[i].data)) {
 			dropped++
 			continue
 		}
 		to.letters = append(to.letters, list[i])
 		to.bytes += len(list[i].data)
-		to.letters[len(to.letters)-1].unread = i >= own || list[i].unread
+		if i >= own {
+			to.letters[len(to.letters)-1].from = unread
+		}
 		returned++
 	}
 	c.left, c.nextGone, to.gone = fd, to.gone, c
@@ -228,8 +239,8 @@ func (m *mailbox) fullLocked(n int) bool {
 	return len(m.letters)-m.head >= lettersMax || m.bytes+n > letterBytes
 }
 
-func letterOf(p *frio.Packet, unread bool) letter {
-	return letter{append([]byte(nil), p.Data...), p.Remote, p.Local, p.Ifindex, p.ECN, unread, p.Time}
+func letterOf(p *frio.Packet, from origin) letter {
+	return letter{append([]byte(nil), p.Data...), p.Remote, p.Local, p.Ifindex, p.ECN, from, p.Time}
 }
 
 // packet gives o as it was read.
