@@ -187,7 +187,7 @@ func (c *Conn) settle() {
 
 // run is the task: once a turn while there is something to be told.
 func (c *Conn) run() {
-	s, l := c.s, c.lane
+	s := c.s
 	c.resume()
 	if s.stalled {
 		s.stalled = false
@@ -198,6 +198,12 @@ func (c *Conn) run() {
 	if c.state == frio.StateOpen && s.readErr == nil && !s.eng.Held() {
 		c.feedHeld()
 	}
+	c.call()
+}
+
+// call calls the upper for what there is.
+func (c *Conn) call() {
+	s, l := c.s, c.lane
 	s.calling = true
 	if c.read != nil && !s.readEnded && (s.readErr != nil || c.state == frio.StateOpen && s.eng.Held()) {
 		c.read()
@@ -217,15 +223,13 @@ func (c *Conn) fromBelow() {
 	case frio.StateHandshaking, frio.StateOpen:
 		c.pump()
 	}
-	if c.over {
-		return
+	switch {
+	case c.over:
+	case c.s == nil:
+		c.settle()
+	default:
+		c.call() // now, not in the next turn: that brings more to a layer below whose room is bounded
 	}
-	if c.tells() {
-		// The upper's callback comes once a turn, by the task; what is wanted then is seen when it has returned.
-		c.loop().Defer(&c.s.task)
-		return
-	}
-	c.settle()
 }
 
 // writable is called when the layer below is.

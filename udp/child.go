@@ -235,7 +235,7 @@ func (c *Child) drive() error {
 		return nil
 	}
 	if c.expired(); c.err == nil && c.inbox.count == 0 {
-		c.listener.take(1)
+		c.listener.take()
 	}
 	if c.err != nil {
 		return c.endRead()

@@ -27,6 +27,7 @@ func (c *Child) Event(loop *event.Loop, read, write func()) error {
 	case loop != nil && loop != l.loop:
 		return errors.ErrUnsupported
 	}
+	l.behind = l.behind || c.read == nil && read != nil && c.inbox.count > 0
 	c.read, c.write, c.out = read, write, loop == nil
 	if c.out {
 		c.timer.Stop()

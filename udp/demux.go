@@ -15,9 +15,6 @@ import (
 )
 
 const (
-	// roundsMax is how many batches a listener with children reads in one turn, 256 datagrams, so that what else is in the loop
-	// goes on being served. What is left is read in the next turn.
-	roundsMax = 4
 	// wakesMax is how many children are told in one turn that the socket is writable; the others come first in the next.
 	wakesMax = 64
 	// waitingBytes bounds what waits, in all inboxes together, for children that Accept has not returned: 64 peers that appear
@@ -41,6 +38,8 @@ type demux struct {
 	blocked  bool           // the socket had no room
 	round    uint64         // of telling them
 	nextID   uint64
+	behind   bool // a child that has just begun to read holds something
+	gaveWay  bool // the socket was left alone for that in the last turn
 
 	mail      mailbox // what connected children send
 	returning bool    // it is being emptied
@@ -66,8 +65,9 @@ func keyOf(p *frio.Packet) key {
 
 func scoped(a netip.Addr) bool { return a.IsLinkLocalUnicast() && !a.Is4() }
 
-// take reads from the socket, at most so many batches, and gives each datagram to whom it is for. It calls no callbacks.
-func (l *Listener) take(rounds int) {
+// take reads a batch from the socket and gives each datagram to whom it is for. It calls no callbacks. One batch a turn is what an inbox
+// holds, and what else is in the loop goes on being served.
+func (l *Listener) take() {
 	if l.fd < 0 {
 		return
 	}
@@ -75,31 +75,29 @@ func (l *Listener) take(rounds int) {
 	defer putSlab(s)
 	now := l.now()
 	l.returns(s, now)
-	for range rounds {
-		if l.takeBatch(s, now) < batchCount || l.fd < 0 {
-			break
-		}
-	}
-	if l.train.pending() {
-		l.rewish()
-	}
-}
-
-// takeBatch reads a batch and tells how many datagrams it was.
-func (l *Listener) takeBatch(s *slab, now time.Time) int {
 	packets := s.incoming()
 	n, err := l.recv(packets)
 	if err != nil {
 		if err, final := l.readError(err); final {
 			l.fail(err)
 		}
-		return 0
 	}
 	for i := range n {
 		l.sort(&packets[i], s, now, arrived)
 	}
 	l.reply(s)
-	return n
+	if l.train.pending() {
+		l.rewish()
+	}
+}
+
+// takeTurn is take, except that it leaves the socket alone for a turn, never two in a row, where a child has just begun to read and has not
+// been told of what it holds.
+func (l *Listener) takeTurn() {
+	if l.gaveWay = l.behind && !l.gaveWay; !l.gaveWay {
+		l.take()
+	}
+	l.behind = false
 }
 
 // sort finds out for whom p is.
@@ -283,7 +281,7 @@ func (l *Listener) Accept(ctx *talloc.Context) (frio.IO, error) {
 func (l *Listener) nextToAccept() *Child {
 	c := l.nextWaiting()
 	if c == nil && (l.loop == nil || !l.reading()) {
-		l.take(1)
+		l.take()
 		c = l.nextWaiting()
 	}
 	return c

@@ -360,10 +360,10 @@ func TestTurnIsBounded(t *testing.T) {
 		}
 		before := countsOf(l).In.Load()
 		e.Turn()
-		if n := countsOf(l).In.Load() - before; n != 256 {
-			e.Errorf("%d datagrams were read in one turn, want 256", n)
+		if n := countsOf(l).In.Load() - before; n != 64 {
+			e.Errorf("%d datagrams were read in one turn, want 64", n)
 		}
-		e.Spin(3)
+		e.Spin(9)
 		if n := countsOf(l).In.Load() - before; n != 600 {
 			e.Errorf("%d datagrams were read, want 600", n)
 		}
@@ -409,6 +409,54 @@ func TestAcceptWithoutMemory(t *testing.T) {
 		e.Expect(child, []byte("patience"))
 		if got := countsOf(l).NoMemory.Load(); got != 2 {
 			e.Errorf("counted %d times, want 2", got)
+		}
+	})
+}
+
+// TestBurst: what one peer sends at once, more than an inbox holds, reaches a child that reads what it is told of, from the first on.
+func TestBurst(t *testing.T) {
+	both(t, func(e *friotest.Env) {
+		l := opened(e, demuxed+"recv_buff = 1M\n", "")
+		var child *friotest.Probe
+		var got []string
+		read := func() {
+			for {
+				packets := room(16, 16)
+				n, err := child.ReadPackets(packets)
+				if err != nil {
+					return
+				}
+				for _, p := range packets[:n] {
+					got = append(got, string(p.Data))
+				}
+			}
+		}
+		l.Wish(nil, func() {
+			if one, err := l.Accept(nil); err == nil {
+				child = one
+				child.Wish(nil, read, nil)
+			}
+		}, nil)
+		c := clientOf(e, l, "")
+		const burst = 300
+		for round := range 3 {
+			got = nil
+			if round == 2 {
+				child.Wish(nil, nil, nil)
+			}
+			for i := range burst {
+				e.Send(c, []byte(fmt.Sprint(i)))
+				if round == 2 && i == 32 { // what waited for a child that did not read
+					e.Spin(2)
+					child.Wish(nil, read, nil)
+				}
+			}
+			e.Until("the burst", func() bool { return len(got) == burst })
+			for i, one := range got {
+				if one != fmt.Sprint(i) {
+					e.Fatalf("round %d: read %q, want %d", round, one, i)
+				}
+			}
 		}
 	})
 }

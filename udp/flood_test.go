@@ -150,7 +150,7 @@ func TestGateReplyTooLong(t *testing.T) {
 func TestFloodIsBounded(t *testing.T) {
 	root, k, l := flooded(t, func(*frio.Packet, []byte) ([]byte, frio.Verdict) { return nil, frio.GateChild })
 	for k.next < 100_000 {
-		l.take(roundsMax)
+		l.take()
 	}
 	if l.waiting.count != maxChildren || len(l.byPeer) != maxChildren {
 		t.Errorf("%d children wait, %d are known, want %d", l.waiting.count, len(l.byPeer), maxChildren)
@@ -175,7 +175,7 @@ func TestWaitingIsBounded(t *testing.T) {
 		root, k, l := flooded(t, func(*frio.Packet, []byte) ([]byte, frio.Verdict) { return nil, frio.GateChild })
 		k.peers, k.text = c.peers, make([]byte, 2000)
 		for k.next < c.peers*inboxCount {
-			l.take(1)
+			l.take()
 		}
 		if total := root.Total().Bytes; total > waitingBytes+inboxBytes || int64(l.held) != total {
 			t.Errorf("%d peers: the contexts hold %d bytes, the inboxes say %d", c.peers, total, l.held)

@@ -145,7 +145,7 @@ func (l *Listener) announce() {
 		}
 	case l.set.demux:
 		if l.train.pending() {
-			l.take(roundsMax)
+			l.takeTurn()
 		}
 		if l.read != nil && l.waiting.first != nil && !l.resting() {
 			l.read()
@@ -167,7 +167,7 @@ func (l *Listener) ready(r event.Ready) {
 	if r&event.Read != 0 {
 		switch {
 		case l.set.demux:
-			l.take(roundsMax)
+			l.takeTurn()
 		case l.read != nil && !l.train.pending(): // else announce does it
 			l.read()
 		}
