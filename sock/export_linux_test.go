@@ -5,13 +5,14 @@ import "net/netip"
 // ControlsCut is how many datagrams brought more control messages than there was room for.
 func ControlsCut() uint64 { return System.(*system).controlsCut.Load() }
 
-// ForgetTrains makes the Kernel try trains again, and returns a function that tells whether it has stopped trying: for
-// ever, or for a while.
-func ForgetTrains() (state func() (never, pausing bool)) {
-	s := &System.(*system).train
-	s.never.Store(false)
-	s.pause.Store(0)
-	return func() (bool, bool) { return s.never.Load(), s.pause.Load() > 0 }
+// ForgetTrains makes the Kernel try trains again, on every socket, and returns a function that tells whether it goes without for a while.
+func ForgetTrains() (pausing func() bool) {
+	s := System.(*system)
+	s.trainPause.Store(0)
+	for fd := range learnedMax {
+		s.learned.forget(fd)
+	}
+	return func() bool { return s.trainPause.Load() > 0 }
 }
 
 // FreeScratches is how many scratches wait for use, and ScratchMax how many ever do.

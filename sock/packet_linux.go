@@ -19,9 +19,8 @@ func (s *backend) RecvPackets(fd int, packets []frio.Packet) (count int, err err
 		c.expect(i, packets[i].Data)
 	}
 	count, e := c.recv(fd, len(packets))
-	var own ownPort
 	for i := range count {
-		s.arrived(c, i, fd, &packets[i], &own)
+		s.arrived(c, i, fd, &packets[i])
 		if a := packets[i].Err; a == nil && c.carries[i] > 0 {
 			// A train in the place of one datagram: GRO is on, and this is not RecvTrain.
 			packets[i].Data, packets[i].Err = packets[i].Data[:0], errTooLong
@@ -39,8 +38,7 @@ func (s *backend) RecvTrain(fd int, p *frio.Packet) (segment int, err error) {
 	c.expect(0, p.Data)
 	count, e := c.recv(fd, 1)
 	if count == 1 {
-		var own ownPort
-		s.arrived(c, 0, fd, p, &own)
+		s.arrived(c, 0, fd, p)
 		if p.Err == nil {
 			segment = c.carries[0]
 		}
@@ -76,26 +74,8 @@ func (c *scratch) recv(fd, messages int) (count int, e syscall.Errno) {
 	return 0, syscall.EAGAIN
 }
 
-// ownPort asks for a socket's own port at most once a call: PKTINFO tells the address only.
-type ownPort struct {
-	port  uint16
-	asked bool
-}
-
-func (o *ownPort) get(fd int) uint16 {
-	if !o.asked {
-		var name [nameSize]byte
-		if n, e := getName(unix.SYS_GETSOCKNAME, fd, &name); e == 0 {
-			local, _ := inetOf(name[:n])
-			o.port = local.Port()
-		}
-		o.asked = true
-	}
-	return o.port
-}
-
 // arrived describes message i in p; c.carries[i] becomes the size of a train's datagrams, 0 if it is none.
-func (s *backend) arrived(c *scratch, i, fd int, p *frio.Packet, own *ownPort) {
+func (s *backend) arrived(c *scratch, i, fd int, p *frio.Packet) {
 	m := &c.messages[i]
 	name := c.names[i][:min(m.head.Namelen, inetSize)]
 	p.Remote, p.Ifindex = inetOf(name)
@@ -103,7 +83,7 @@ func (s *backend) arrived(c *scratch, i, fd int, p *frio.Packet, own *ownPort) {
 	a := parseControl(c.controls[i][:min(int(m.head.Controllen), controlSize)])
 	port := uint16(0)
 	if a.local.IsValid() {
-		port = own.get(fd)
+		port = s.learned.port(fd)
 	}
 	a.apply(p, port)
 	if m.head.Flags&unix.MSG_CTRUNC != 0 {

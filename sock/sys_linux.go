@@ -17,11 +17,12 @@ type backend struct {
 	scratches   scratches
 	paths       paths
 	own         own
-	train       trainSwitch
+	trainPause  atomic.Int64 // batches to go without a train
+	learned     learned
 	controlsCut atomic.Uint64 // datagrams with more control messages than controlSize holds
 }
 
-func (*backend) Socket(f Family, k frio.Kind) (fd int, err error) {
+func (s *backend) Socket(f Family, k frio.Kind) (fd int, err error) {
 	domain, kind := 0, unix.SOCK_STREAM
 	switch f {
 	case Inet4:
@@ -40,6 +41,7 @@ func (*backend) Socket(f Family, k frio.Kind) (fd int, err error) {
 	if err != nil {
 		return -1, err
 	}
+	s.learned.forget(fd) // somebody may have closed the number without Close
 	if f == Inet6 {
 		if err := unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, 1); err != nil {
 			_ = unix.Close(fd)
@@ -83,6 +85,7 @@ func (s *backend) Accept(fd int) (child int, peer Addr, err error) {
 		r, _, e := syscall.RawSyscall6(unix.SYS_ACCEPT4, uintptr(fd), uintptr(unsafe.Pointer(&name)), uintptr(unsafe.Pointer(&size)),
 			unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0, 0)
 		if e == 0 {
+			s.learned.forget(int(r))
 			return int(r), s.addrOf(name[:min(size, nameSize)]), nil
 		}
 		if e != syscall.EINTR {
@@ -168,7 +171,8 @@ func (*backend) PeerCred(fd int) (Cred, error) {
 }
 
 // Close is not repeated after EINTR: on Linux the descriptor is gone, and its number may be somebody else's.
-func (*backend) Close(fd int) error {
+func (s *backend) Close(fd int) error {
+	s.learned.forget(fd)
 	if err := unix.Close(fd); err != syscall.EINTR {
 		return err
 	}

@@ -1,30 +1,17 @@
 package sock
 
 import (
-	"sync/atomic"
 	"syscall"
 
 	"github.com/frio-io/frio"
-	"golang.org/x/sys/unix"
 )
 
 // trainPause is for how many batches no train is tried after an interface could not cut one: a thousandth of the calls
 // is what trying costs such a system.
 const trainPause = 1024
 
-// trainSwitch remembers that the kernel, or an interface, has no UDP_SEGMENT. Thread: any.
-type trainSwitch struct {
-	never atomic.Bool  // the kernel does not know the option
-	pause atomic.Int64 // batches to go without
-}
-
-// canTrain tells whether packets hold a train and fd can send it. The option is asked for at every such batch: on a
-// Local socket, and on a kernel that does not know it, the control message would be overlooked and the train leave as
-// one long datagram.
+// canTrain tells whether packets hold a train and fd can send it.
 func (s *backend) canTrain(fd int, packets []frio.Packet) bool {
-	if s.train.never.Load() {
-		return false
-	}
 	k := 1
 	for k < len(packets) && !follows(&packets[k-1], &packets[k]) {
 		k++
@@ -32,30 +19,23 @@ func (s *backend) canTrain(fd int, packets []frio.Packet) bool {
 	if k >= len(packets) {
 		return false
 	}
-	if s.train.pause.Load() > 0 {
-		s.train.pause.Add(-1)
+	if s.trainPause.Load() > 0 {
+		s.trainPause.Add(-1)
 		return false
 	}
-	_, err := unix.GetsockoptInt(fd, unix.IPPROTO_UDP, unix.UDP_SEGMENT)
-	if err == syscall.ENOPROTOOPT {
-		s.train.never.Store(true)
-	}
-	return err == nil
+	return s.learned.trains(fd)
 }
 
 // derailed tells whether a train that failed with e may succeed datagram by datagram. Other errors are reported as they
 // are: a pending error of the socket is cleared by reporting it, and another attempt would lose it.
 func (s *backend) derailed(e syscall.Errno) bool {
 	switch e {
-	case syscall.EIO: // the interface computes no checksums
-		s.train.pause.Store(trainPause)
+	case syscall.EIO, syscall.EOPNOTSUPP: // the interface computes no checksums, or cannot cut
+		s.trainPause.Store(trainPause)
 		return true
 	case syscall.EINVAL, syscall.EMSGSIZE: // one datagram of it is longer than the path's MTU
 		return true
 	case syscall.ENOBUFS, syscall.ENOMEM: // no memory for all of it at once
-		return true
-	case syscall.EOPNOTSUPP, syscall.ENOPROTOOPT:
-		s.train.never.Store(true)
 		return true
 	}
 	return false

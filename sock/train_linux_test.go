@@ -156,42 +156,88 @@ func TestTrainAsPacket(t *testing.T) {
 	}
 }
 
-// TestTrainConnected: without a Remote the socket is asked what it is. A Local one would join the datagrams.
+// TestTrainConnected: the socket is asked what it is, once. A Local one would join the datagrams.
 func TestTrainConnected(t *testing.T) {
 	sock.ForgetTrains()
 	server, own := bound(t, sock.Inet4, frio.Datagram, inet("127.0.0.1", 0))
 	set(t, server, sock.GRO)
+	set(t, server, sock.PacketInfo)
 	client := socket(t, sock.Inet4, frio.Datagram)
 	must(t, kernel.Connect(client, own))
 	packets := train(sock.Addr{}, 50, 50, 50)
-	if n, err := kernel.SendPackets(client, packets); n != 3 || err != nil {
-		t.Fatal(n, err)
+	check := func() {
+		t.Helper()
+		if n, err := kernel.SendPackets(client, packets); n != 3 || err != nil {
+			t.Error(n, err)
+			return
+		}
+		await(t, server, unix.POLLIN)
+		p := frio.Packet{Data: make([]byte, 0, 1000)}
+		if segment, err := kernel.RecvTrain(server, &p); segment != 50 || err != nil || len(p.Data) != 150 || p.Local != own.AddrPort {
+			t.Errorf("%d, %d bytes to %v, %v", segment, len(p.Data), p.Local, err)
+		}
 	}
-	await(t, server, unix.POLLIN)
-	p := frio.Packet{Data: make([]byte, 0, 1000)}
-	if segment, err := kernel.RecvTrain(server, &p); segment != 50 || err != nil || len(p.Data) != 150 {
-		t.Errorf("%d, %d bytes, %v", segment, len(p.Data), err)
+	check()
+	filtered(t, []blocked{
+		{unix.SYS_GETSOCKOPT, 1, unix.IPPROTO_UDP, syscall.ENOPROTOOPT},
+		{unix.SYS_GETSOCKNAME, -1, 0, syscall.ENOBUFS},
+	}, check)
+}
+
+// TestLearned: what is known of a descriptor is not believed of the next one of that number.
+func TestLearned(t *testing.T) {
+	for range 3 {
+		fd, own := bound(t, sock.Inet4, frio.Datagram, inet("127.0.0.1", 0))
+		set(t, fd, sock.PacketInfo)
+		for range 2 {
+			if n, err := kernel.SendPackets(fd, train(own, 50, 50)); n != 2 || err != nil {
+				t.Fatal(n, err)
+			}
+			for _, p := range recvPackets(t, fd, 2, 64) {
+				if p.Local != own.AddrPort {
+					t.Errorf("a datagram to %v says %v", own.AddrPort, p.Local)
+				}
+			}
+		}
+		closeNow(t, fd)
+		local := socket(t, sock.Local, frio.Datagram)
+		if local != fd {
+			t.Fatalf("descriptor %d, not %d again", local, fd)
+		}
+		must(t, kernel.Bind(local, sock.Addr{}))
+		name, err := kernel.LocalAddr(local)
+		must(t, err)
+		must(t, kernel.Connect(local, name))
+		if n, err := kernel.SendPackets(local, train(sock.Addr{}, 50, 50)); n != 2 || err != nil {
+			t.Fatal(n, err)
+		}
+		buf := make([]byte, 200)
+		for range 2 {
+			if n, err := kernel.Recv(local, buf); n != 50 || err != nil {
+				t.Errorf("%d bytes, %v", n, err)
+			}
+		}
+		closeNow(t, local)
 	}
 }
 
 // TestTrainRefused: a train that is longer than the path takes goes datagram by datagram.
 func TestTrainRefused(t *testing.T) {
-	state := sock.ForgetTrains()
 	server, own := bound(t, sock.Inet4, frio.Datagram, inet("127.0.0.1", 0))
 	client := socket(t, sock.Inet4, frio.Datagram)
 	// UDP_SEGMENT cannot do what has to be fragmented: here 65,000 bytes hold at most one such.
 	// A kernel without the option is stood in for by a filter.
 	for name, c := range map[string]struct {
-		block          []blocked
-		never, pausing bool
+		block   []blocked
+		pausing bool
 	}{
-		"kernel without":    {[]blocked{{unix.SYS_GETSOCKOPT, 1, unix.IPPROTO_UDP, syscall.ENOPROTOOPT}}, true, false},
-		"no such socket":    {[]blocked{{unix.SYS_GETSOCKOPT, 1, unix.IPPROTO_UDP, syscall.EOPNOTSUPP}}, false, false},
-		"first call: EIO":   {[]blocked{{unix.SYS_SENDMMSG, 2, 1, syscall.EIO}}, false, true},
-		"first call: inval": {[]blocked{{unix.SYS_SENDMMSG, 2, 1, syscall.EINVAL}}, false, false},
+		"kernel without":    {[]blocked{{unix.SYS_GETSOCKOPT, 1, unix.IPPROTO_UDP, syscall.ENOPROTOOPT}}, false},
+		"no such socket":    {[]blocked{{unix.SYS_GETSOCKOPT, 1, unix.IPPROTO_UDP, syscall.EOPNOTSUPP}}, false},
+		"first call: EIO":   {[]blocked{{unix.SYS_SENDMMSG, 2, 1, syscall.EIO}}, true},
+		"first call: inval": {[]blocked{{unix.SYS_SENDMMSG, 2, 1, syscall.EINVAL}}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			state = sock.ForgetTrains()
+			pausing := sock.ForgetTrains()
 			var n int
 			var err error
 			filtered(t, c.block, func() { n, err = kernel.SendPackets(client, train(own, 50, 50, 50)) })
@@ -203,8 +249,8 @@ func TestTrainRefused(t *testing.T) {
 					t.Errorf("%q", p.Data)
 				}
 			}
-			if never, pausing := state(); never != c.never || pausing != c.pausing {
-				t.Errorf("never %v, pausing %v", never, pausing)
+			if got := pausing(); got != c.pausing {
+				t.Errorf("pausing %v", got)
 			}
 		})
 	}
