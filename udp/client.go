@@ -5,12 +5,10 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/netip"
 	"time"
 
 	"github.com/frio-io/frio"
 	"github.com/frio-io/frio/base"
-	"github.com/frio-io/frio/event"
 	"github.com/frio-io/frio/sock"
 	"github.com/frio-io/frio/talloc"
 )
@@ -19,23 +17,11 @@ import (
 // Write, and not the end: somebody may listen later. It is a frio.IO; what is said there is not repeated here.
 type Client struct {
 	ctx talloc.Context
-	socket
-	options     options
-	target      *base.Target
-	dial        *base.Dialer // until it is connected
-	state       frio.State
-	reg         event.FD
-	timer       event.Timer
-	notice      event.Task // announces what the poller does not know of
-	loop        *event.Loop
-	read, write func()
-	local       netip.AddrPort
-	remote      netip.AddrPort
-	closed      bool
-
-	err        error // final, of both directions
-	readEnded  bool  // it was returned
-	writeEnded bool
+	end
+	options options
+	target  *base.Target
+	dial    *base.Dialer // until it is connected
+	state   frio.State
 }
 
 var (
@@ -57,7 +43,8 @@ func newClient(ctx *talloc.Context, opts *options, target *base.Target) (*Client
 	c.socket = socket{mem: &c.ctx, kernel: k, opts: &c.options, fd: -1}
 	c.ctx.OnFree((*clientFree)(c))
 	c.timer.Init((*clientDial)(c))
-	c.notice.Init((*clientNotice)(c))
+	c.of = c
+	c.notice.Init((*endNotice)(&c.end))
 	c.dial = base.NewDialer(base.Dialing{
 		Method: "udp",
 		Kind:   frio.Datagram,
@@ -75,23 +62,15 @@ func (c *Client) Copy(ctx *talloc.Context) (frio.IO, error) {
 
 // The parts of a Client that its loop calls.
 type (
-	clientFree   Client
-	clientDial   Client
-	clientNotice Client
-	clientReady  Client
+	clientFree Client
+	clientDial Client
 )
 
-func (c *clientFree) Destroy() { (*Client)(c).end() }
+func (c *clientFree) Destroy() { (*Client)(c).finish() }
 
 func (c *clientDial) Advance()         { (*Client)(c).advance() }
 func (c *clientDial) Expire(time.Time) { (*Client)(c).advance() }
 func (c *clientDial) Describe() string { return (*Client)(c).Describe() }
-
-func (c *clientNotice) RunTask()         { (*Client)(c).announce() }
-func (c *clientNotice) Describe() string { return (*Client)(c).Describe() }
-
-func (c *clientReady) Ready(r event.Ready) { (*Client)(c).ready(r) }
-func (c *clientReady) Describe() string    { return (*Client)(c).Describe() }
 
 // Describe says "udp 198.51.100.7:40112 -> 192.0.2.1:1812".
 func (c *Client) Describe() string {
@@ -100,9 +79,6 @@ func (c *Client) Describe() string {
 	}
 	return "udp " + c.local.String() + " -> " + c.remote.String()
 }
-
-// Kind is Datagram.
-func (c *Client) Kind() frio.Kind { return frio.Datagram }
 
 // State tells the state.
 func (c *Client) State() frio.State { return c.state }
@@ -179,7 +155,7 @@ func (c *Client) dialed(err error) error {
 func (c *Client) adopt(fd int) error {
 	c.fd = fd
 	c.timer.Stop()
-	c.reg.Init(fd, (*clientReady)(c))
+	c.reg.Init(fd, (*endReady)(&c.end))
 	local, err := c.kernel.LocalAddr(fd)
 	if err != nil {
 		return err
@@ -197,13 +173,6 @@ func (c *Client) adopt(fd int) error {
 		}
 	}
 	return c.wish()
-}
-
-func (c *Client) now() time.Time {
-	if c.loop != nil {
-		return c.loop.Now()
-	}
-	return c.kernel.Now()
 }
 
 // drive goes on with connecting; an error says that it is on the way or the end.
@@ -247,23 +216,7 @@ func (c *Client) ReadPackets(packets []frio.Packet) (int, error) {
 func (c *Client) driven(err error, ended *bool) error {
 	if err != frio.ErrAgain {
 		*ended = true
-		c.rewish()
-	}
-	return err
-}
-
-// didRead makes the result of reading, and announces what is left of a train.
-func (c *Client) didRead(err error) error {
-	if c.train.pending() {
-		c.rewish()
-	}
-	if _, ok := err.(*frio.PacketError); ok || err == nil || err == frio.ErrAgain {
-		return err
-	}
-	err, final := c.readError(err)
-	if final {
-		c.fail(err)
-		return c.endRead()
+		c.tell()
 	}
 	return err
 }
@@ -280,11 +233,7 @@ func (c *Client) Write(p []byte) (int, error) {
 	if err := c.drive(); err != nil {
 		return 0, c.driven(err, &c.writeEnded)
 	}
-	if _, err := c.kernel.Send(c.fd, p); err != nil {
-		return 0, c.writeFailed(err)
-	}
-	c.sent(1, len(p))
-	return len(p), nil
+	return c.sendOne(p)
 }
 
 // WritePackets sends the Data of each to the peer. A Remote, where one is set, must be the peer's: another one is EISCONN.
@@ -299,55 +248,14 @@ func (c *Client) WritePackets(packets []frio.Packet) (int, error) {
 	if len(packets) == 0 {
 		return 0, nil
 	}
-	s := getSlab()
-	defer putSlab(s)
-	if !s.address(packets, c.remote, frio.Packet{}) {
-		c.counts.Errors.add(errOtherPeer.Err)
-		return 0, errOtherPeer
-	}
-	count, err := c.send(s.out[:s.outCount])
-	if err != nil {
-		return 0, c.writeFailed(err)
-	}
-	return count, nil
+	return c.sendPackets(packets)
 }
-
-func (c *Client) writeFailed(err error) error {
-	err, final := c.writeError(err)
-	if final {
-		c.fail(err)
-		return c.endWrite()
-	}
-	return err
-}
-
-// endRead returns the end, which from now on counts as announced to the reader.
-func (c *Client) endRead() error {
-	c.readEnded = true
-	return c.err
-}
-
-func (c *Client) endWrite() error {
-	c.writeEnded = true
-	return c.err
-}
-
-// LocalAddr and RemoteAddr are the socket's, zero until it is connected.
-func (c *Client) LocalAddr() netip.AddrPort  { return c.local }
-func (c *Client) RemoteAddr() netip.AddrPort { return c.remote }
-
-// SocketAddr is LocalAddr and RemoteAddr.
-func (c *Client) SocketAddr() (local, remote netip.AddrPort) { return c.local, c.remote }
-
-// Counts are those of the socket. Thread: any.
-func (c *Client) Counts() *Counts { return &c.counts }
 
 // Debug writes everything about the client.
 func (c *Client) Debug(w io.Writer) {
 	fmt.Fprintf(w, "%s\n", c.Describe())
 	in := frio.Indent(w)
-	fmt.Fprintf(in, "state %v%s%s%s\n", c.state, word(c.read != nil && !c.readEnded, ", wants read"),
-		word(c.write != nil && !c.writeEnded, ", wants write"), word(c.loop == nil, ", no loop"))
+	c.debugState(in, c.state, "")
 	if c.err != nil {
 		fmt.Fprintf(in, "ended: %v\n", c.err)
 	}

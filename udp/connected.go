@@ -5,13 +5,11 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/netip"
 	"sync/atomic"
 	"time"
 
 	"github.com/frio-io/frio"
 	"github.com/frio-io/frio/base"
-	"github.com/frio-io/frio/event"
 	"github.com/frio-io/frio/talloc"
 )
 
@@ -25,28 +23,17 @@ const youngFor = 100 * time.Millisecond
 // It is a frio.IO; what is said there is not repeated here.
 type Connected struct {
 	ctx talloc.Context
-	socket
-	listener      *Listener // of which only what is safe from any thread is used here
-	record        *Child    // the listener's
-	mail          mailbox
-	inbox         inbox
-	local, remote netip.AddrPort
-	ifindex       uint32 // of a link-local peer
-	born          time.Time
-	young         bool
-	life          atomic.Uint32 // the frio.State
-	slot          bool          // it holds one of max_children
-
-	reg         event.FD
-	timer       event.Timer
-	notice      event.Task // announces what the poller does not know of
-	loop        *event.Loop
-	read, write func()
-	times       base.Deadlines
-	closed      bool
-	err         error // final, of both directions
-	readEnded   bool  // it was returned
-	writeEnded  bool
+	end
+	listener *Listener // of which only what is safe from any thread is used here
+	record   *Child    // the listener's
+	mail     mailbox
+	inbox    inbox
+	ifindex  uint32 // of a link-local peer
+	born     time.Time
+	young    bool
+	life     atomic.Uint32 // the frio.State
+	slot     bool          // it holds one of max_children
+	times    base.Deadlines
 
 	id   uint64
 	link frio.Link
@@ -67,11 +54,12 @@ var (
 
 // newConnected makes the child that c becomes. It has no socket yet.
 func newConnected(ctx *talloc.Context, l *Listener, c *Child) (*Connected, error) {
-	conn := &Connected{listener: l, record: c, local: c.local, remote: c.remote}
+	conn := &Connected{listener: l, record: c}
 	if err := conn.ctx.Init(ctx, "udp child"); err != nil {
 		return nil, err
 	}
 	conn.socket = socket{mem: &conn.ctx, kernel: l.kernel, opts: &l.set.options, fd: -1}
+	conn.of, conn.local, conn.remote = conn, c.local, c.remote
 	conn.inbox.roomy = true
 	if scoped(c.remote.Addr()) {
 		conn.ifindex = c.ifindex
@@ -89,21 +77,19 @@ func (c *Connected) begin(record *Child) {
 		c.local = addrOf(a)
 		record.local = c.local
 	}
-	c.reg.Init(c.fd, (*connectedReady)(c))
+	c.reg.Init(c.fd, (*endReady)(&c.end))
 	c.timer.Init((*connectedTimer)(c))
-	c.notice.Init((*connectedNotice)(c))
+	c.notice.Init((*endNotice)(&c.end))
 	c.ctx.OnFree((*connectedFree)(c))
 }
 
 // The parts of a Connected that its loop calls.
 type (
-	connectedFree   Connected
-	connectedTimer  Connected
-	connectedNotice Connected
-	connectedReady  Connected
+	connectedFree  Connected
+	connectedTimer Connected
 )
 
-func (c *connectedFree) Destroy() { (*Connected)(c).end() }
+func (c *connectedFree) Destroy() { (*Connected)(c).finish() }
 
 func (c *connectedTimer) Expire(time.Time) {
 	if !(*Connected)(c).expired() {
@@ -112,17 +98,8 @@ func (c *connectedTimer) Expire(time.Time) {
 }
 func (c *connectedTimer) Describe() string { return (*Connected)(c).Describe() }
 
-func (c *connectedNotice) RunTask()         { (*Connected)(c).announce() }
-func (c *connectedNotice) Describe() string { return (*Connected)(c).Describe() }
-
-func (c *connectedReady) Ready(r event.Ready) { (*Connected)(c).ready(r) }
-func (c *connectedReady) Describe() string    { return (*Connected)(c).Describe() }
-
 // Describe says "udp 192.0.2.1:1812 <- 198.51.100.7:40112".
 func (c *Connected) Describe() string { return "udp " + c.local.String() + " <- " + c.remote.String() }
-
-// Kind is Datagram.
-func (c *Connected) Kind() frio.Kind { return frio.Datagram }
 
 // State tells the state.
 func (c *Connected) State() frio.State {
@@ -148,7 +125,7 @@ func (c *Connected) unsupported() error {
 // alive ends a child whose listener was closed, or whose time is over; false: it has ended.
 func (c *Connected) alive() bool {
 	if c.mail.ordered() {
-		c.end()
+		c.finish()
 	}
 	return c.err == nil && (c.loop != nil || !c.expired())
 }
@@ -335,22 +312,6 @@ func (c *Connected) takeAll(s *slab) (taken []letter) {
 	return taken
 }
 
-// didRead makes the result of reading, and announces what the poller does not know of.
-func (c *Connected) didRead(err error) error {
-	if c.loop != nil && c.announces() {
-		c.loop.Defer(&c.notice)
-	}
-	if _, ok := err.(*frio.PacketError); ok || err == nil || err == frio.ErrAgain {
-		return err
-	}
-	err, final := c.readError(err)
-	if final {
-		c.fail(err)
-		return c.endRead()
-	}
-	return err
-}
-
 // Write sends p to the peer.
 func (c *Connected) Write(p []byte) (int, error) {
 	c.ctx.Touch("write")
@@ -360,12 +321,11 @@ func (c *Connected) Write(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
-	if _, err := c.kernel.Send(c.fd, p); err != nil {
-		return 0, c.writeFailed(err)
+	n, err := c.sendOne(p)
+	if err == nil {
+		c.times.Took(c.now())
 	}
-	c.times.Took(c.now())
-	c.sent(1, len(p))
-	return len(p), nil
+	return n, err
 }
 
 // WritePackets sends the Data of each to the peer. A Remote, where one is set, must be the peer's: another one is EISCONN.
@@ -377,46 +337,12 @@ func (c *Connected) WritePackets(packets []frio.Packet) (int, error) {
 	if len(packets) == 0 {
 		return 0, nil
 	}
-	s := getSlab()
-	defer putSlab(s)
-	if !s.address(packets, c.remote, frio.Packet{}) {
-		c.counts.Errors.add(errOtherPeer.Err)
-		return 0, errOtherPeer
+	n, err := c.sendPackets(packets)
+	if err == nil {
+		c.times.Took(c.now())
 	}
-	count, err := c.send(s.out[:s.outCount])
-	if err != nil {
-		return 0, c.writeFailed(err)
-	}
-	c.times.Took(c.now())
-	return count, nil
+	return n, err
 }
-
-func (c *Connected) writeFailed(err error) error {
-	err, final := c.writeError(err)
-	if final {
-		c.fail(err)
-		return c.endWrite()
-	}
-	return err
-}
-
-// endRead returns the end, which from now on counts as announced to the reader.
-func (c *Connected) endRead() error {
-	c.readEnded = true
-	return c.err
-}
-
-func (c *Connected) endWrite() error {
-	c.writeEnded = true
-	return c.err
-}
-
-// LocalAddr is the address of ours that the peer speaks to, RemoteAddr the peer's.
-func (c *Connected) LocalAddr() netip.AddrPort  { return c.local }
-func (c *Connected) RemoteAddr() netip.AddrPort { return c.remote }
-
-// SocketAddr is LocalAddr and RemoteAddr.
-func (c *Connected) SocketAddr() (local, remote netip.AddrPort) { return c.local, c.remote }
 
 // ID is the number that the listener gave to the child.
 func (c *Connected) ID() uint64 { return c.id }
@@ -443,15 +369,11 @@ func (c *Connected) handle(id uint64) frio.Handle {
 	return frio.Handle{ID: id, Name: c.Describe(), State: c.State()}
 }
 
-// Counts are those of the child's socket, of which the listener's know nothing before it ends. Thread: any.
-func (c *Connected) Counts() *Counts { return &c.counts }
-
 // Debug writes everything about the child.
 func (c *Connected) Debug(w io.Writer) {
 	fmt.Fprintf(w, "%s\n", c.Describe())
 	in := frio.Indent(w)
-	fmt.Fprintf(in, "state %v, connected%s%s%s\n", c.State(), word(c.read != nil && !c.readEnded, ", wants read"),
-		word(c.write != nil && !c.writeEnded, ", wants write"), word(c.loop == nil, ", no loop"))
+	c.debugState(in, c.State(), ", connected")
 	if c.inbox.count > 0 {
 		fmt.Fprintf(in, "holds %d datagrams, %d bytes\n", c.inbox.count, c.inbox.used)
 	}

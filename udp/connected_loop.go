@@ -1,9 +1,7 @@
 package udp
 
 import (
-	"fmt"
 	"net"
-	"time"
 
 	"github.com/frio-io/frio"
 	"github.com/frio-io/frio/event"
@@ -16,42 +14,20 @@ func (c *Connected) Event(loop *event.Loop, read, write func()) error {
 	if loop == nil && (read != nil || write != nil) {
 		panic("frio: callbacks without a loop: " + c.Describe())
 	}
-	sock.CheckLoop(c.kernel, loop)
 	if c.mail.ordered() {
-		c.end()
+		c.finish()
 	}
-	if c.closed {
-		return net.ErrClosed
-	}
-	if loop != c.loop {
-		if err := c.move(loop); err != nil {
-			return fmt.Errorf("event %s: %w", c.Describe(), err)
-		}
-	}
-	c.read, c.write = read, write
-	if err := c.wish(); err != nil {
-		c.leave()
-		return fmt.Errorf("event %s: %w", c.Describe(), err)
-	}
-	return nil
+	return c.event(loop, read, write)
 }
 
 func (c *Connected) move(loop *event.Loop) error {
-	if c.loop != nil && loop != nil {
-		return errTwoLoops
+	if err := c.enter(loop); err != nil {
+		return err
 	}
-	c.leave()
-	if loop == nil {
-		return nil
+	if loop != nil {
+		c.mail.enter(loop, c.called)
+		c.arm()
 	}
-	if c.fd >= 0 {
-		if err := c.reg.Attach(loop); err != nil {
-			return err
-		}
-	}
-	c.loop = loop
-	c.mail.enter(loop, c.called)
-	c.arm()
 	return nil
 }
 
@@ -59,10 +35,7 @@ func (c *Connected) leave() {
 	if c.loop != nil {
 		c.mail.leave()
 	}
-	c.reg.Detach()
-	c.timer.Stop()
-	c.notice.Cancel()
-	c.loop, c.read, c.write = nil, nil, nil
+	c.exit()
 }
 
 // called is what the mailbox has the loop call.
@@ -70,77 +43,14 @@ func (c *Connected) called() {
 	switch {
 	case c.closed:
 	case c.mail.ordered():
-		c.end()
-	case c.loop != nil && c.announces():
-		c.loop.Defer(&c.notice)
+		c.finish()
+	default:
+		c.tell()
 	}
-}
-
-// wish tells the loop what the child waits for.
-func (c *Connected) wish() error {
-	if c.loop == nil {
-		return nil
-	}
-	if c.fd >= 0 {
-		var want event.Ready
-		if c.read != nil {
-			want |= event.Read
-		}
-		if c.write != nil {
-			want |= event.Write
-		}
-		if err := c.reg.Want(want); err != nil {
-			return err
-		}
-	}
-	if c.announces() {
-		c.loop.Defer(&c.notice)
-	}
-	return nil
 }
 
 // holds tells whether there is something to read that the poller does not know of.
 func (c *Connected) holds() bool { return c.inbox.count > 0 || c.train.pending() || c.mail.holds() }
-
-// announces tells whether there is something that the poller does not know of, and somebody to be told.
-func (c *Connected) announces() bool {
-	if c.err == nil {
-		return c.read != nil && c.holds()
-	}
-	return c.read != nil && !c.readEnded || c.write != nil && !c.writeEnded
-}
-
-// announce is called once a turn while announces.
-func (c *Connected) announce() {
-	loop := c.loop
-	if c.read != nil && !c.readEnded && (c.err != nil || c.holds()) {
-		c.read()
-	}
-	if c.loop == loop && c.write != nil && !c.writeEnded && c.err != nil {
-		c.write()
-	}
-	if c.loop == loop && loop != nil && c.announces() {
-		loop.Defer(&c.notice)
-	}
-}
-
-// ready is called by the loop.
-func (c *Connected) ready(r event.Ready) {
-	loop := c.loop
-	if r&event.Read != 0 && c.read != nil && !c.holds() { // else announce does it
-		c.read()
-	}
-	if r&event.Write != 0 && c.loop == loop && c.fd >= 0 && c.write != nil {
-		c.write()
-	}
-}
-
-func (c *Connected) now() time.Time {
-	if c.loop != nil {
-		return c.loop.Now()
-	}
-	return c.kernel.Now()
-}
 
 // arm sets the one timer to the nearest deadline.
 func (c *Connected) arm() {
@@ -171,9 +81,7 @@ func (c *Connected) fail(err error) {
 	c.err = err
 	c.life.Store(uint32(frio.StateFailed))
 	c.release()
-	if c.loop != nil && c.announces() {
-		c.loop.Defer(&c.notice)
-	}
+	c.tell()
 }
 
 // release gives back all that a child has: what is unread, the socket, the slot.
@@ -255,7 +163,7 @@ func (c *Connected) Close() error {
 		return nil
 	}
 	c.ctx.Touch("close")
-	c.end()
+	c.finish()
 	return nil
 }
 
@@ -271,11 +179,11 @@ func (c *Connected) CloseTail(tail []byte) error {
 			err = &frio.UnsentError{Bytes: len(tail)}
 		}
 	}
-	c.end()
+	c.finish()
 	return err
 }
 
-func (c *Connected) end() {
+func (c *Connected) finish() {
 	if c.closed {
 		return
 	}

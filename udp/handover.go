@@ -413,7 +413,7 @@ func (l *Listener) closeConnected(loop *event.Loop) {
 		if r := c.conn.away.Load(); r != nil {
 			(*r).CloseNow() // by who has it
 		} else if c.conn.mail.close(loop) {
-			c.conn.end()
+			c.conn.finish()
 		}
 		l.forgetChild(c)
 	}
