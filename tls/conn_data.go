@@ -164,6 +164,8 @@ func (c *Conn) failed(err error) {
 			distrust(c.s.offered)
 		}
 		err = c.how().set.handshakeError(err)
+	} else {
+		err = inWords(err)
 	}
 	c.fail(err)
 }

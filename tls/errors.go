@@ -55,14 +55,8 @@ type HandshakeError struct {
 	Err    error
 }
 
-// Error prints "handshake: unknown CA: tls: failed to verify certificate: ...".
-func (e *HandshakeError) Error() string {
-	by := ""
-	if e.Remote {
-		by = ", says the peer"
-	}
-	return fmt.Sprintf("handshake: %v%s: %v", e.Cause, by, e.Err)
-}
+// Error prints "handshake: unknown CA: certificate ..." or "handshake: unknown CA: the peer refused our certificate: ...".
+func (e *HandshakeError) Error() string { return fmt.Sprintf("handshake: %v: %v", e.Cause, e.Err) }
 
 // Unwrap gives what was wrong: a *VerifyError, an error of crypto/tls or tls/dtls, or one of the layer below.
 func (e *HandshakeError) Unwrap() error { return e.Err }
@@ -104,13 +98,13 @@ func (s *settings) handshakeError(err error) *HandshakeError {
 	err = s.explain(err)
 	e := &HandshakeError{Err: err}
 	if alert, received, ok := alertOf(err); ok {
-		e.Remote = received
-		e.Cause = alertCause(alert)
+		e.Cause = alertTable[alert].cause
 		if received {
-			if alert == handshakeFailure {
-				e.Cause = CauseRefused
-			}
+			e.Remote, e.Err = true, inWords(err)
 			return e
+		}
+		if alert == handshakeFailure {
+			e.Cause = CauseCipher // that a certificate is missing has an error of its own
 		}
 	}
 	if r := causeOf(err); r != CauseOther {
@@ -137,38 +131,6 @@ func alertOf(err error) (alert uint8, received, ok bool) {
 		}
 	}
 	return 0, false, false
-}
-
-// handshakeFailure is the alert for whatever has none of its own.
-const handshakeFailure = 40
-
-// alertCause is what the descriptions of RFC 8446, Section 6, RFC 5246, Section 7.2, and RFC 7301 mean here.
-func alertCause(alert uint8) Cause {
-	switch alert {
-	case handshakeFailure, 71: // insufficient_security
-		return CauseCipher
-	case 41, 116: // no_certificate, certificate_required
-		return CauseNoCertificate
-	case 44:
-		return CauseRevoked
-	case 45:
-		return CauseExpired
-	case 42, 43, 46, 49: // bad, unsupported, unknown certificate, access_denied
-		return CauseDenied
-	case 48:
-		return CauseUnknownCA
-	case 70, 86: // protocol_version, inappropriate_fallback
-		return CauseVersion
-	case 112: // unrecognized_name
-		return CauseName
-	case 120:
-		return CauseProtocol
-	case 0, 90: // close_notify, user_canceled
-		return CauseClosed
-	case 10, 20, 21, 22, 47, 50, 51, 109, 110, 111:
-		return CauseInvalid
-	}
-	return CauseOther
 }
 
 // causes are what the reasons to refuse a certificate mean here; any other is CauseDenied.

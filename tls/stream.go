@@ -79,6 +79,7 @@ func (e *stream) resume() error {
 	}
 	e.dropCoroutine()
 	if e.result != nil {
+		closerAlert(e.wire.out, e.result)
 		return e.fail(e.result)
 	}
 	e.state = dtls.Open

@@ -34,9 +34,10 @@ const (
 var reasonNames = [...]string{"bad certificate", "unknown CA", "expired", "not yet valid", "wrong name", "wrong usage",
 	"revoked", "no CRL", "expired CRL", "no certificate", "chain too deep", "mismatch"}
 
-// alerts are what the other side is told where we choose it: in DTLS. crypto/tls sends its own.
-// RFC 5246, Section 7.2.2: certificate_revoked is for what a CRL says, not for a CRL that is missing.
-var alerts = [...]tls.AlertError{42, 48, 45, 42, 42, 43, 44, 46, 46, 40, 42, 42}
+// alerts are what the other side is told where we choose it: in DTLS and TLS 1.2. RFC 5246, Section 7.2.2: certificate_expired is for
+// one that is not yet valid as well; certificate_revoked for what a CRL says, not for a CRL that is missing; access_denied for a
+// valid certificate that is not the one we want.
+var alerts = [...]tls.AlertError{42, 48, 45, 45, 49, 43, 44, 46, 46, 40, 42, 49}
 
 func (r Reason) String() string {
 	if int(r) < len(reasonNames) {

@@ -21,6 +21,7 @@ const (
 	alertCertificateExpired    = 45
 	alertIllegalParameter      = 47
 	alertUnknownCA             = 48
+	alertAccessDenied          = 49
 	alertDecodeError           = 50
 	alertDecryptError          = 51
 	alertProtocolVersion       = 70
@@ -71,20 +72,26 @@ func verifyError(err error) error {
 	if errors.As(err, &a) {
 		return err
 	}
-	return &AlertError{Alert: verifyAlert(err), Err: err}
+	return &AlertError{Alert: VerifyAlert(err), Err: err}
 }
 
-func verifyAlert(err error) tls.AlertError {
+// VerifyAlert is the alert for err, which is about a peer's certificate: the one that it wraps, or that for what crypto/x509 found.
+func VerifyAlert(err error) tls.AlertError {
 	var alert tls.AlertError
 	var unknown x509.UnknownAuthorityError
 	var invalid x509.CertificateInvalidError
+	var host x509.HostnameError
 	switch {
 	case errors.As(err, &alert):
 		return alert
 	case errors.As(err, &unknown):
 		return alertUnknownCA
+	case errors.As(err, &host):
+		return alertAccessDenied // RFC 5246, Section 7.2.2: it is valid, and not whom we want
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired: // not yet valid, too
 		return alertCertificateExpired
+	case errors.As(err, &invalid) && invalid.Reason == x509.IncompatibleUsage:
+		return alertUnsupportedCert
 	}
 	return alertBadCertificate
 }

@@ -37,9 +37,9 @@ func TestRefusals(t *testing.T) {
 		{"expired client", func(s, c *Config) { c.Certificates = issue(testPKI(), 1, expired) }, true, 45, "expired"},
 		{"server not yet valid", func(s, c *Config) { s.Certificates = issue(testPKI(), 0, future) }, false, 45, "not yet valid"},
 		{"client not yet valid", func(s, c *Config) { c.Certificates = issue(testPKI(), 1, future) }, true, 45, "not yet valid"},
-		{"wrong name", func(s, c *Config) { c.ServerName = "other.example.org" }, false, 42, "other.example.org"},
-		{"wrong address", func(s, c *Config) { c.ServerName = "192.0.2.9" }, false, 42, "192.0.2.9"},
-		{"wrong usage", func(s, c *Config) { c.Certificates = issue(testPKI(), 1, serverOnly) }, true, 42, "usage"},
+		{"wrong name", func(s, c *Config) { c.ServerName = "other.example.org" }, false, 49, "other.example.org"},
+		{"wrong address", func(s, c *Config) { c.ServerName = "192.0.2.9" }, false, 49, "192.0.2.9"},
+		{"wrong usage", func(s, c *Config) { c.Certificates = issue(testPKI(), 1, serverOnly) }, true, 43, "usage"},
 		{"no certificate", func(s, c *Config) { c.Certificates = nil }, true, 40, "none, but one is required"},
 		{"revoked client", func(s, c *Config) {
 			s.VerifyConnection = refuse(fmt.Errorf("serial 7 revoked: %w", tls.AlertError(44)))
