@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"reflect"
+	"strconv"
 	"strings"
 	"sync/atomic"
 
@@ -56,7 +57,35 @@ type HandshakeError struct {
 }
 
 // Error prints "handshake: unknown CA: certificate ..." or "handshake: unknown CA: the peer refused our certificate: ...".
-func (e *HandshakeError) Error() string { return fmt.Sprintf("handshake: %v: %v", e.Cause, e.Err) }
+func (e *HandshakeError) Error() string {
+	text := fmt.Sprintf("handshake: %v: %v", e.Cause, e.Err)
+	if len(text) > errorMax {
+		text = strings.ToValidUTF8(text[:errorMax], "") + "..."
+	}
+	return printable(text)
+}
+
+// errorMax bounds the text of a HandshakeError, in bytes: some of crypto/tls repeat all that a hello offers, which may be 64 KiB.
+const errorMax = 1 << 10
+
+// printable is s with what is not to be printed escaped, so that no name that a peer gives itself can begin another line of a log.
+func printable(s string) string {
+	if !strings.ContainsFunc(s, unprintable) {
+		return s
+	}
+	var b strings.Builder
+	for _, r := range s {
+		if unprintable(r) {
+			q := strconv.Quote(string(r))
+			b.WriteString(q[1 : len(q)-1])
+		} else {
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
+}
+
+func unprintable(r rune) bool { return !strconv.IsPrint(r) }
 
 // Unwrap gives what was wrong: a *VerifyError, an error of crypto/tls or tls/dtls, or one of the layer below.
 func (e *HandshakeError) Unwrap() error { return e.Err }

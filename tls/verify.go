@@ -67,7 +67,7 @@ func (e *VerifyError) Error() string {
 	if e.Detail != "" {
 		fmt.Fprintf(&b, ": %s", e.Detail)
 	}
-	return b.String()
+	return printable(b.String())
 }
 
 // Unwrap returns the reason, the alert for it, and Err.
