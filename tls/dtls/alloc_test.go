@@ -55,6 +55,32 @@ func TestSteadyStateAllocs(t *testing.T) {
 	}
 }
 
+// A datagram of a long record and hundreds of short ones is held in one buffer: it does not grow by each.
+func TestManyRecordsAllocs(t *testing.T) {
+	sc, cc := configs(keyECDSA)
+	client, server := openPair(t, sc, cc)
+	p := make([]byte, maxPlaintext)
+	n := testing.AllocsPerRun(10, func() {
+		all := must(client.appendRecord(make([]byte, 0, 64<<10), typeApplicationData, 1, p))
+		for range 800 {
+			all = must(client.appendRecord(all, typeApplicationData, 1, p[:1]))
+		}
+		if _, err := server.Feed(epochStart, all); err != nil {
+			t.Fatal(err)
+		}
+		read := 0
+		for ; server.Held(); read++ {
+			server.Read(p)
+		}
+		if read != 801 {
+			t.Fatalf("%d records read", read)
+		}
+	})
+	if n > 5 {
+		t.Errorf("%v allocations for one datagram", n)
+	}
+}
+
 // heap returns the live bytes on the heap.
 func heap() uint64 {
 	var m runtime.MemStats

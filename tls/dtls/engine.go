@@ -358,6 +358,9 @@ type inbox struct {
 const (
 	smallInbox = 2 << 10
 	largeInbox = maxCiphertext + 2
+	// wholeInbox holds all records of the longest datagram, so that it grows once however many follow a long one: a record has 2 bytes
+	// here before its own, and 13 there.
+	wholeInbox = 64 << 10
 )
 
 // Idle associations hold no buffer: inboxes are shared by all of a process. Thread: any.
@@ -382,7 +385,7 @@ func (e *Engine) room(n int) {
 	case need <= largeInbox:
 		e.in = largeInboxes.Get().(*inbox)
 	default: // a datagram of several long records
-		e.in = newInbox(need)
+		e.in = newInbox(max(need, wholeInbox))
 	}
 	if old != nil {
 		e.in.b = append(e.in.b, old.b...)
