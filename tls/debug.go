@@ -102,7 +102,7 @@ func debugState(w io.Writer, s ctls.ConnectionState, datagram bool) {
 		return
 	}
 	leaf := s.PeerCertificates[0]
-	fmt.Fprintf(w, "peer %q%s, issued by %q, until %s\n", leaf.Subject.String(), names(leaf), leaf.Issuer.String(), leaf.NotAfter.UTC().Format(time.DateOnly))
+	fmt.Fprintf(w, "peer %q%s, issued by %q, until %s\n", subjectOf(leaf), names(leaf), clip(leaf.Issuer.String()), leaf.NotAfter.UTC().Format(time.DateOnly))
 }
 
 func curve(id ctls.CurveID) string {
@@ -125,7 +125,7 @@ func names(leaf *x509.Certificate) string {
 	if len(list) == 0 {
 		return ""
 	}
-	return fmt.Sprintf(" (%q)", strings.Join(list, " "))
+	return fmt.Sprintf(" (%q)", clip(strings.Join(list, " ")))
 }
 
 // debug writes what all connections have in common.

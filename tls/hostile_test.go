@@ -116,3 +116,163 @@ func TestHelloInManyRecords(t *testing.T) {
 		})
 	}
 }
+
+// TestServerNameOddities: a name in a hello that is no name of a host is taken as text, chooses by its lower case and without a dot at the
+// end, and stands escaped where it is shown. crypto/tls refuses one with a dot at the end (RFC 6066, Section 3).
+func TestServerNameOddities(t *testing.T) {
+	const decodeError = 50
+	t.Run("dot at the end over TLS", func(t *testing.T) {
+		e := friotest.NewEnv(t, true, 1)
+		l := listener(e, "require_client_cert = no\n", "")
+		raw := client(e, l, "tcp", "")
+		e.AcceptFrom(l, nil).Wish(nil, nil, nil)
+		opened(e, raw)
+		e.Send(raw, []byte(strings.Replace(string(hello(t)), "server.example.org", "server.example.or.", 1)))
+		e.Spin(5)
+		got := make([]byte, 100)
+		if n, err := raw.Read(got); err != nil || n < 7 || got[0] != 21 || got[6] != decodeError {
+			t.Errorf("the peer got % x, %v, want the alert %d", got[:n], err, decodeError)
+		}
+	})
+	for _, c := range []struct{ what, name string }{
+		{"upper case", "SERVER.EXAMPLE.ORG"},
+		{"as long as may be", strings.Repeat("a.", 126) + "org"},
+		{"NUL", "server\x00.example.org"},
+		{"lines", "a\n\x1b[2Jb"},
+		{"no text", "\xff\xfe"},
+		{"dots", "....x"},
+	} {
+		t.Run(c.what+" over TLS", func(t *testing.T) {
+			e := friotest.NewEnv(t, false, 1)
+			l := listener(e, "require_client_cert = no\n", "")
+			conn := dialTCP(t, e, l)
+			done := make(chan error, 1)
+			go func() {
+				done <- ctls.Client(conn, &ctls.Config{InsecureSkipVerify: true, ServerName: c.name}).Handshake()
+			}()
+			child := e.AcceptFrom(l, nil)
+			child.Wish(nil, nil, nil)
+			opened(e, child)
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+			onePrintable(t, child)
+		})
+		t.Run(c.what+" over DTLS", func(t *testing.T) {
+			e := friotest.NewEnv(t, false, 1)
+			l := datagramListener(e, "require_client_cert = no\n", "")
+			p := dialRaw(e, l)
+			p.name = c.name
+			child := p.open(e, l)
+			p.send(p.seal("ping"))
+			e.Expect(child, []byte("ping"))
+			onePrintable(t, child)
+		})
+	}
+}
+
+// TestServerNameTooLong: a name that nobody has is refused, and not kept for the life of a connection.
+func TestServerNameTooLong(t *testing.T) {
+	for _, n := range []int{256, 60_000} {
+		e := friotest.NewEnv(t, false, 1)
+		l := listener(e, "require_client_cert = no\n", "")
+		conn := dialTCP(t, e, l)
+		go ctls.Client(conn, &ctls.Config{InsecureSkipVerify: true, ServerName: strings.Repeat("a", n)}).Handshake()
+		child := e.AcceptFrom(l, nil)
+		child.Wish(nil, nil, nil)
+		var failed *tls.HandshakeError
+		if end := e.ExpectEnd(child); !errors.As(end, &failed) || failed.Cause != tls.CauseName || failed.Remote {
+			t.Errorf("%d bytes: %v", n, end)
+		}
+	}
+	e := friotest.NewEnv(t, false, 1)
+	l := datagramListener(e, "require_client_cert = no\n", "")
+	p := dialRaw(e, l)
+	p.name = strings.Repeat("a", 256)
+	p.start(e.Loop.Now())
+	e.Until("the cookie", func() bool { return p.receive(e.Loop.Now()) })
+	p.flush(e.Loop.Now())
+	child := e.AcceptFrom(l, nil)
+	child.Wish(nil, nil, nil)
+	var failed *tls.HandshakeError
+	if end := e.ExpectEnd(child); !errors.As(end, &failed) || failed.Cause != tls.CauseName || failed.Remote {
+		t.Errorf("over DTLS: %v", end)
+	}
+}
+
+// onePrintable checks that nothing in p's debug text is a control character but the ends of its lines.
+func onePrintable(t *testing.T, p *friotest.Probe) {
+	t.Helper()
+	if text := p.DebugText(); strings.ContainsFunc(strings.NewReplacer("\n", "", "\t", "").Replace(text), unicode.IsControl) || strings.Contains(text, "\nb") {
+		t.Errorf("%q", text)
+	}
+}
+
+// TestCloseAtEachTurn: whoever closes at whatever turn of the handshake, or is freed, or closes in its own callback, leaves nothing behind:
+// the environment and TestMain would find its coroutine, its descriptor or its memory. The other end comes to an end as well.
+func TestCloseAtEachTurn(t *testing.T) {
+	for _, base := range []string{"tcp", "udp"} {
+		for _, how := range []string{"close the client", "close the child", "free the client", "free the child", "close the listener", "close in a callback"} {
+			t.Run(base+"/"+how, func(t *testing.T) {
+				for turns := range 12 {
+					e := friotest.NewEnv(t, true, 1)
+					listen, home := sections(t, "require_client_cert = yes\n", "")
+					lower := strings.Replace(tcpText(e, 0), "tcp", base, 1)
+					l := e.ParseText(nil, "listener", "listen {\nprotocol = tls+"+base+"\n"+lower+listen+"}\n")
+					if err := l.Open(); err != nil {
+						t.Fatal(err)
+					}
+					l.Wish(nil, func() {}, nil)
+					lower = strings.Replace(tcpText(e, e.Port(l)), "tcp", base, 1)
+					c := e.ParseText(nil, "client", "home_server {\nprotocol = tls+"+base+"\n"+lower+home+"}\n")
+					c.Wish(nil, nil, nil)
+					c.Connect()
+					s := e.AcceptFrom(l, nil)
+					s.Wish(nil, nil, nil)
+					e.Spin(turns)
+					over := func(p *friotest.Probe) {
+						e.Until("the other end", func() bool {
+							_, err := p.Read(make([]byte, 10))
+							return err != nil && err != frio.ErrAgain
+						})
+					}
+					switch how {
+					case "close the client":
+						c.Close()
+						if base == "tcp" {
+							over(s)
+						}
+					case "close the child":
+						s.Close()
+						if base == "tcp" {
+							over(c)
+						}
+					case "free the client":
+						c.Ctx.Free()
+					case "free the child":
+						s.Ctx.Free()
+					case "close the listener":
+						l.Close()
+					default:
+						closed := 0
+						s.Wish(nil, func() {
+							if s.State() != frio.StateHandshaking {
+								s.Close()
+								closed++
+							}
+						}, nil)
+						c.Wish(nil, nil, func() {
+							if c.State() == frio.StateOpen {
+								c.Write([]byte("x"))
+								c.Close()
+								closed++
+							}
+						})
+						e.Until("both closed", func() bool { return closed == 2 })
+					}
+					e.Spin(3)
+				}
+			})
+		}
+	}
+}

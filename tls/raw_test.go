@@ -14,7 +14,8 @@ type rawPeer struct {
 	tb   testing.TB
 	conn net.Conn
 	eng  *dtls.Engine
-	err  error // of the last datagram that came
+	name string // in its hello; "": that of rawConfig
+	err  error  // of the last datagram that came
 	buf  [2048]byte
 }
 
@@ -34,8 +35,12 @@ var rawConfig = &dtls.Config{InsecureSkipVerify: true, ServerName: "server.examp
 
 func (p *rawPeer) start(now time.Time) {
 	p.tb.Helper()
+	cfg := *rawConfig
+	if p.name != "" {
+		cfg.ServerName = p.name
+	}
 	var err error
-	if p.eng, err = dtls.NewClient(rawConfig); err == nil {
+	if p.eng, err = dtls.NewClient(&cfg); err == nil {
 		err = p.eng.Start(now)
 	}
 	if err != nil {

@@ -178,6 +178,7 @@ func (s *settings) streamConfig(snap *snapshot) *tls.Config {
 	}
 	if s.role == frio.Server {
 		c.ClientAuth, c.ClientCAs = p.clientAuth, files.roots
+		c.GetConfigForClient = checkName
 		if len(files.realms) > 0 {
 			c.GetCertificate = files.byName
 		}

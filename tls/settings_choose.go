@@ -2,7 +2,10 @@ package tls
 
 import (
 	"crypto/tls"
+	"fmt"
 	"strings"
+
+	"github.com/frio-io/frio/tls/dtls"
 )
 
 // certificates are those that are chosen by what is in them, in the order of the section.
@@ -17,6 +20,14 @@ func (f *loaded) certificates() []tls.Certificate {
 		list = append(list, *f.own[0].cert) // realm_dir alone: a client without a name gets the first
 	}
 	return list
+}
+
+// checkName refuses a hello whose server name is longer than any: crypto/tls takes up to 64 KiB and keeps it as long as the connection.
+func checkName(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+	if n := len(hello.ServerName); n > dtls.MaxServerName {
+		return nil, &HandshakeError{Cause: CauseName, Err: fmt.Errorf("client_hello: server_name of %d bytes, above %d (RFC 1035, Section 2.3.4)", n, dtls.MaxServerName)}
+	}
+	return nil, nil // go on as before
 }
 
 // byName chooses a server's certificate from realm_dir; nil leaves it to the others.

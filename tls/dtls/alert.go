@@ -28,6 +28,7 @@ const (
 	alertInternalError         = 80
 	alertNoRenegotiation       = 100
 	alertUnsupportedExtension  = 110
+	alertUnrecognizedName      = 112
 	alertNoApplicationProtocol = 120
 )
 

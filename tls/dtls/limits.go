@@ -9,6 +9,8 @@ const (
 
 	// A hello may not be fragmented (the gate keeps no state), so it fits a datagram: 1500 and some room.
 	maxHello = 2048
+	// MaxServerName is the longest name of a server that is taken, in bytes: RFC 1035, Section 2.3.4.
+	MaxServerName = 255
 	// A chain of maxCertificates at about 3 KiB each.
 	maxCertificateMessage = 32 << 10
 	// certificate_authorities of some hundred names.

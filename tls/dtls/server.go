@@ -51,6 +51,9 @@ func (e *Engine) serverHello(now time.Time, m message) error {
 	h.hello = hello
 	h.expect = wantClientKeyExchange
 	e.clientRandom = hello.random
+	if n := len(hello.serverName); n > MaxServerName {
+		return alertf(alertUnrecognizedName, "client_hello: server_name of %d bytes, above %d (RFC 1035, Section 2.3.4)", n, MaxServerName)
+	}
 	e.serverName = hello.serverName
 	switch {
 	case hello.version > version12: // versions count down
