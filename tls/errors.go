@@ -182,7 +182,7 @@ func causeOf(err error) Cause {
 		return CauseTimeout
 	case errors.Is(err, frio.ErrTruncated), errors.Is(err, frio.ErrReset), errors.Is(err, io.EOF):
 		return CauseClosed
-	case errors.Is(err, errTooLong):
+	case errors.Is(err, errTooLong), errors.Is(err, errHandshakeMax):
 		return CauseInvalid
 	}
 	// crypto/tls has no types for what it refuses before there are keys.

@@ -117,6 +117,28 @@ func TestHelloInManyRecords(t *testing.T) {
 	}
 }
 
+// TestHandshakeMax: a client that sends a chain without an end is not listened to for long.
+func TestHandshakeMax(t *testing.T) {
+	for _, version := range []uint16{ctls.VersionTLS12, ctls.VersionTLS13} {
+		for _, n := range []int{64 << 10, 160 << 10} {
+			e := friotest.NewEnv(t, false, 1)
+			l := listener(e, "require_client_cert = yes\n", "")
+			conn := dialTCP(t, e, l)
+			id := thePKI().client
+			chain := &ctls.Certificate{Certificate: [][]byte{id.cert.Raw, make([]byte, n)}, PrivateKey: id.key}
+			go ctls.Client(conn, &ctls.Config{InsecureSkipVerify: true, MaxVersion: version,
+				GetClientCertificate: func(*ctls.CertificateRequestInfo) (*ctls.Certificate, error) { return chain, nil }}).Handshake()
+			child := e.AcceptFrom(l, nil)
+			child.Wish(nil, nil, nil)
+			end := e.ExpectEnd(child)
+			var failed *tls.HandshakeError
+			if limit := strings.Contains(end.Error(), "128 KiB"); !errors.As(end, &failed) || limit != (n > 128<<10) || limit && failed.Cause != tls.CauseInvalid {
+				t.Errorf("%s, a chain of %d bytes: %v", ctls.VersionName(version), n, end)
+			}
+		}
+	}
+}
+
 // TestServerNameOddities: a name in a hello that is no name of a host is taken as text, chooses by its lower case and without a dot at the
 // end, and stands escaped where it is shown. crypto/tls refuses one with a dot at the end (RFC 6066, Section 3).
 func TestServerNameOddities(t *testing.T) {

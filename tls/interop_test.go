@@ -8,6 +8,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"io"
 	"math/big"
@@ -410,4 +411,22 @@ func TestInteropSocat(t *testing.T) {
 			return false
 		}
 	})
+}
+
+// TestInteropRenegotiation: a client that wants to renegotiate is refused and loses its connection, by an alert.
+func TestInteropRenegotiation(t *testing.T) {
+	e := friotest.NewEnv(t, false, 1)
+	l := listener(e, "require_client_cert = no\n", "")
+	children := echo(e, l)
+	p := start(t, "openssl", "s_client", "-connect", e.Local(l).String(), "-tls1_2")
+	io.WriteString(p.in, "before\n")
+	e.Until("an echo", func() bool { return strings.Contains(p.said(), "before") })
+	io.WriteString(p.in, "R\n")
+	child := (*children)[0]
+	e.Until("the end", func() bool { return child.State() == frio.StateFailed })
+	_, err := child.Read(make([]byte, 1))
+	if err == nil || err == frio.ErrAgain || err == io.EOF || errors.Is(err, frio.ErrTruncated) {
+		t.Errorf("Read: %v, want a refusal", err)
+	}
+	e.Until("the alert", func() bool { return strings.Contains(p.said(), "SSL alert number 10") })
 }

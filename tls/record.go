@@ -15,9 +15,10 @@ const (
 )
 
 var (
-	errPlainText  = errors.New("the peer does not speak TLS: its first byte begins no record (RFC 8446, Section 5.1)")
-	errOldVersion = errors.New("the first record is of no TLS version (RFC 8446, Section 5.1)")
-	errTooLong    = errors.New("a record is longer than 2^14+2048 bytes (RFC 5246, Section 6.2.3)")
+	errPlainText    = errors.New("the peer does not speak TLS: its first byte begins no record (RFC 8446, Section 5.1)")
+	errOldVersion   = errors.New("the first record is of no TLS version (RFC 8446, Section 5.1)")
+	errHandshakeMax = errors.New("a handshake of more than 128 KiB from the peer, our limit")
+	errTooLong      = errors.New("a record is longer than 2^14+2048 bytes (RFC 5246, Section 6.2.3)")
 )
 
 // cut returns the length of the record at the head of b, 0 while it is not whole. first says that no record came before:

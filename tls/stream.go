@@ -36,6 +36,7 @@ type stream struct {
 	stop   func()
 	result error // of the handshake, when the coroutine has ended
 	done   bool
+	taken  int // bytes of records that the handshake was given
 
 	lent   talloc.Buffer // the record that crypto/tls has at present
 	first  [1]byte       // of the application data, if held
@@ -162,8 +163,15 @@ func (e *stream) Feed(_ time.Time, in []byte) (used int, err error) {
 	return used, nil
 }
 
+// handshakeMax is how much a peer may send until its handshake is over: a hello of 64 KiB, which crypto/tls takes, and a chain of twenty
+// certificates of 3 KiB. crypto/tls by itself keeps up to 256 KiB of a chain until the last byte of it has come.
+const handshakeMax = 128 << 10
+
 // step gives the handshake one record.
 func (e *stream) step(record []byte) error {
+	if e.taken += len(record); e.taken > handshakeMax {
+		return e.fail(errHandshakeMax)
+	}
 	e.wire.in = record
 	err := e.resume()
 	if e.state == dtls.Awaiting {
