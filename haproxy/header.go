@@ -162,8 +162,17 @@ func (h *Header) String() string {
 	if h.Datagram {
 		text += ", datagrams"
 	}
+	count := 0
 	for kind, value := range h.TLVs.All() {
-		text += fmt.Sprintf(", TLV %#02x of %d bytes", kind, len(value))
+		if count++; count <= shownTLVs {
+			text += fmt.Sprintf(", TLV %#02x of %d bytes", kind, len(value))
+		}
+	}
+	if count > shownTLVs {
+		text += fmt.Sprintf(", and %d more", count-shownTLVs)
 	}
 	return text
 }
+
+// shownTLVs bounds what String lists: a header has room for 1,360 empty ones.
+const shownTLVs = 16

@@ -273,3 +273,15 @@ func TestTLVs(t *testing.T) {
 		}
 	}
 }
+
+// TestManyTLVs: a header full of empty TLVs is taken, and shown in a line.
+func TestManyTLVs(t *testing.T) {
+	wire := v2(0x21, 0x11, inet4+strings.Repeat(tlv(0xe0, ""), (v2Max-v2Min-12)/3))
+	var h Header
+	if used, _, err := h.parse([]byte(wire)); err != nil || used != len(wire) {
+		t.Fatalf("%d, %v", used, err)
+	}
+	if text := h.String(); len(text) > 500 || !strings.HasSuffix(text, ", TLV 0xe0 of 0 bytes, and 1340 more") {
+		t.Errorf("%d bytes: %s", len(text), text)
+	}
+}
