@@ -92,7 +92,7 @@ func (c *Conn) drop() {
 	if s := c.s; s != nil {
 		s.in.release()
 		s.out.release()
-		s.stalled = false
+		c.unstall()
 		if s.eng != nil {
 			s.eng.Abort()
 		}

@@ -204,7 +204,7 @@ func (c *Conn) feedHeld() (progress bool) {
 			return progress
 		}
 		if c.state == frio.StateHandshaking && !stepped {
-			if stepped = c.lane.step(); !stepped {
+			if stepped = c.lane.step(c); !stepped {
 				c.stall()
 				return progress
 			}
@@ -221,11 +221,23 @@ func (c *Conn) feedHeld() (progress bool) {
 	return progress
 }
 
-// stall puts the handshake off to the next turn.
+// stall puts the handshake off, until its turn comes in run.
 func (c *Conn) stall() {
 	if s := c.session(); !s.stalled {
 		s.stalled = true
+		c.lane.waiting++
 		c.how().counts.Deferred.Add(1)
+		c.loop().Defer(&s.task)
+	}
+}
+
+// unstall says that it does not wait any more.
+func (c *Conn) unstall() {
+	if s := c.s; s != nil && s.stalled {
+		s.stalled = false
+		if c.loop() != nil { // else it was counted when it left
+			c.lane.waiting--
+		}
 	}
 }
 
@@ -274,7 +286,7 @@ func (c *Conn) opened() {
 	c.state = frio.StateOpen
 	c.s.checked = uint32(how.reloads.Load())
 	c.lane.add(c)
-	s.stalled = false
+	c.unstall()
 	how.counts.Handshakes.Add(1)
 	if s.eng.ConnectionState().DidResume {
 		how.counts.Resumed.Add(1)
@@ -330,7 +342,7 @@ func (c *Conn) pullDatagrams() (progress bool) {
 			break
 		}
 		if c.state == frio.StateHandshaking && !stepped {
-			if stepped = c.lane.step(); !stepped {
+			if stepped = c.lane.step(c); !stepped {
 				c.stall()
 				break
 			}

@@ -79,6 +79,9 @@ func (c *Conn) leaveLane() {
 		}
 	}
 	l := c.lane
+	if c.s != nil && c.s.stalled && l.loop != nil {
+		l.waiting--
+	}
 	l.remove(c, c.state == frio.StateHandshaking)
 	c.lane = l.how.bare
 	l.leave()
@@ -88,6 +91,13 @@ func (c *Conn) enterLane(loop *event.Loop) {
 	c.lane = c.how().enter(loop)
 	if c.state == frio.StateHandshaking || c.state == frio.StateOpen {
 		c.lane.add(c)
+	}
+	if s := c.s; s != nil {
+		// Without a loop nobody waits; whoever comes back with a record waits for its turn, since nothing below announces that.
+		s.stalled = loop != nil && c.state == frio.StateHandshaking && (s.stalled || c.wholeHeld())
+		if s.stalled {
+			c.lane.waiting++
+		}
 	}
 	if c.s != nil && c.s.waker != nil {
 		c.s.waker.set(loop)
@@ -187,11 +197,13 @@ func (c *Conn) settle() {
 
 // run is the task: once a turn while there is something to be told.
 func (c *Conn) run() {
-	s := c.s
+	s, l := c.s, c.lane
 	c.resume()
 	if s.stalled {
-		s.stalled = false
+		c.unstall()
+		l.serving = c
 		c.pump()
+		l.serving = nil
 		c.arm()
 	}
 	c.catchUp()

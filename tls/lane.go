@@ -106,6 +106,9 @@ type lane struct {
 	task  event.Task  // checks after a reload
 	turn  uint64      // of the loop, in which steps were taken
 	steps int
+
+	waiting int   // connections that are stalled
+	serving *Conn // the one of them whose turn it is
 }
 
 // enter returns the lane of loop, which the caller leaves by leave.
@@ -213,10 +216,15 @@ func (l *lane) expire(now time.Time) {
 	l.arm()
 }
 
-// step takes one of this turn's handshake steps; false: they are used up. Without a loop the caller drives, and takes what it wants.
-func (l *lane) step() bool {
+// step takes one of this turn's handshake steps for c; false: they are used up, or others wait, whose tasks run in the order in which they
+// have come. Otherwise a few peers who send a byte for each turn would take all steps before anybody who waits. Without a loop the
+// caller drives, and takes what it wants.
+func (l *lane) step(c *Conn) bool {
 	if l.loop == nil {
 		return true
+	}
+	if l.waiting > 0 && l.serving != c {
+		return false
 	}
 	if turn := l.loop.Stats().Turns; turn != l.turn {
 		l.turn, l.steps = turn, 0
