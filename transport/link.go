@@ -24,7 +24,7 @@ type link struct {
 	retires bool // it takes no more, and goes when nothing is under way
 	over    bool
 	proven  bool
-	since   time.Time
+	since   time.Time // when it began
 	last    time.Time // when something was sent or came
 	heard   time.Time // when something came
 }
@@ -41,7 +41,7 @@ func (l *link) dial() error {
 		c.ctx.Free()
 		return err
 	}
-	l.conn, l.since = c, p.lane.loop.Now()
+	l.conn = c
 	c.user, c.io = l, one
 	c.cfg = (&Config{Frame: p.peer.proto.Frame, MessageMax: p.peer.proto.MessageMax}).withDefaults()
 	if p.lane.thread == nil {

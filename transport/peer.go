@@ -46,9 +46,9 @@ type Limits struct {
 }
 
 const (
-	// backoffMin to backoffMax is how long after a failure a thread tries again: doubled each time, less up to a quarter at random, so
-	// that the threads and gateways that lost one peer do not come back together. It is below a second, so that who tries once a second
-	// always does.
+	// backoffMin to backoffMax is how long after a failure a thread tries again, or after the beginning of an attempt that never was a
+	// connection: doubled each time, less up to a quarter at random, so that the threads and gateways that lost one peer do not come back
+	// together. It is below a second, so that who tries once a second always does.
 	backoffMin = 100 * time.Millisecond
 	backoffMax = 800 * time.Millisecond
 	// upkeepInterval is how often connections are looked after.

@@ -160,7 +160,7 @@ func (p *Pool) open() error {
 	case !p.peer.conns.Take(1):
 		return ErrNoConnection
 	}
-	l := &link{pool: p, calls: make([]*Call, p.peer.proto.IDs), last: now}
+	l := &link{pool: p, calls: make([]*Call, p.peer.proto.IDs), since: now, last: now}
 	p.links = append(p.links, l)
 	p.opening++
 	p.count.Store(int64(len(p.links)))
@@ -261,8 +261,12 @@ func (p *Pool) gone(l *link, err error) {
 	}
 	// Connections that fail together are one failure.
 	if now := p.lane.loop.Now(); !now.Before(p.next) {
+		from := now
+		if !l.up {
+			from = l.since // an attempt that took its time has been the pause: the peer may be back by now
+		}
 		p.pause = min(max(2*p.pause, backoffMin), backoffMax)
-		p.next = now.Add(p.pause - time.Duration(p.random()*float64(p.pause)/4))
+		p.next = from.Add(p.pause - time.Duration(p.random()*float64(p.pause)/4))
 	}
 }
 

@@ -343,3 +343,31 @@ func TestFailOverPowerLoss(t *testing.T) {
 		}
 	}
 }
+
+// A home server that answers to nothing, not even to a connection, is tried without a break: whenever it comes back, an attempt is under way
+// that is not older than two checks.
+func TestFailOverNeverUntried(t *testing.T) {
+	for _, stack := range []string{"tcp", "tls+tcp", "tls+udp"} {
+		t.Run(stack, func(t *testing.T) {
+			pre := &world{T: t}
+			w := newWorld(t, udpListen+pre.homeOnText(0, stack, acctHere(stack))+poolText)
+			w.sim.SetLink(w.host, w.homes[0], sim.Link{Loss: 1})
+			nas := w.udp(w.nas, "192.0.2.2:4000", nil)
+			nas.send("192.0.2.1:1812", access(1, "bob", "hello"))
+			w.until("it is a zombie", func() bool { return w.logged(`"home server zombie"`) == 1 })
+			w.pass(10 * time.Second)
+			h := w.gateway.Homes()[0]
+			opened := h.Peer.Counts.Opened.Load()
+			end := w.sim.Now().Add(time.Minute)
+			w.until("a minute passes", func() bool {
+				if h.Peer.Connections() == 0 {
+					t.Fatalf("nothing is tried %v before the end", end.Sub(w.sim.Now()))
+				}
+				return !w.sim.Now().Before(end)
+			})
+			if n := h.Peer.Counts.Opened.Load() - opened; n < 60/3 || n > 60 {
+				t.Errorf("%d attempts in a minute", n)
+			}
+		})
+	}
+}
