@@ -371,3 +371,40 @@ func TestFailOverNeverUntried(t *testing.T) {
 		})
 	}
 }
+
+// A connection that dies is no silence: its home server is not suspected when the request's time is over, and one that was reported is not reported
+// again.
+func TestFailOverLostIsNotLate(t *testing.T) {
+	pre := &world{T: t}
+	w := newWorld(t, udpListen+homeText(0, "")+pre.homeOnText(1, "tcp", acctHere("tcp"))+poolTwo)
+	h0, h1 := w.home(0), w.homeOn(1, "tcp")
+	h0.silent, h1.silent = true, true
+	nas := w.udp(w.nas, "192.0.2.2:4000", nil)
+	req := access(1, "bob", "hello")
+	nas.send("192.0.2.1:1812", req)
+	w.until("the second has it", func() bool { return h1.count == 1 })
+	w.must(h1.conns[0].Close())
+	if p := w.reply(nas.receive(), req); p.Code() != radius.AccessReject {
+		t.Errorf("%v", p.Code())
+	}
+	homes := w.gateway.Homes()
+	if a, b := homes[0].Counts.Timeouts.Load(), homes[1].Counts.Timeouts.Load(); a != 1 || b != 0 {
+		t.Errorf("%d and %d time-outs", a, b)
+	}
+	if w.logged(`"home server zombie" home_server=h0`) != 1 || w.logged(`"home server zombie" home_server=h1`) != 0 {
+		t.Error("it was suspected")
+	}
+}
+
+// A request that goes on waiting for its only home server is late once.
+func TestFailOverLateOnce(t *testing.T) {
+	w := newWorld(t, udpListen+homeText(0, "")+poolText)
+	w.home(0).silent = true
+	nas := w.udp(w.nas, "192.0.2.2:4000", nil)
+	req := access(1, "bob", "hello")
+	nas.send("192.0.2.1:1812", req)
+	w.reply(nas.receive(), req)
+	if n := w.gateway.Homes()[0].Counts.Timeouts.Load(); n != 1 {
+		t.Errorf("%d time-outs", n)
+	}
+}

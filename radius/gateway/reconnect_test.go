@@ -114,3 +114,25 @@ func TestReconnectAtOnce(t *testing.T) {
 		})
 	}
 }
+
+// A request that was sent, and for which no second connection could be had, was not without a home server.
+func TestReconnectFails(t *testing.T) {
+	w := newWorld(t, udpListen+homeText(0, "\tproto = tcp\n\tstatus_check = none\n")+poolText)
+	h := w.streamHome(1)
+	for _, nth := range []int{2, 3} {
+		w.host.Inject("Connect", nth, syscall.ECONNREFUSED)
+	}
+	nas := w.udp(w.nas, "192.0.2.2:4000", nil)
+	req := access(7, "bob", "hello")
+	nas.send(gatewayAddr+":1812", req)
+	if p := w.reply(nas.receive(), req); p.Code() != radius.AccessReject || h.accepted != 1 {
+		t.Errorf("got %v, after %d connections", p.Code(), h.accepted)
+	}
+	outcomes := &w.gateway.Clients()[0].Outcomes
+	if a, b := outcomes[OutcomeNoAnswer].Load(), outcomes[OutcomeNoHome].Load(); a != 1 || b != 0 || w.logged("no home server lives") != 0 {
+		t.Errorf("it counts as %d without an answer, %d without a home server", a, b)
+	}
+	if w.logged("outcome=no-answer home_server=h0") != 1 {
+		t.Error("the log does not say whose the request was")
+	}
+}

@@ -37,7 +37,7 @@ type request struct {
 	skip     uint64 // bit n: home server n of the pool is not asked any more
 	calls    [homesMax]call
 	sent     int           // of calls
-	again    bool          // it went to the same home server once more, on another connection
+	again    *call         // the one that went to the same home server once more, on another connection; nil: none has
 	patient  bool          // its last home server has had its time, and gets it once more
 	broken   *radius.Error // it cannot be made into a packet for a home server
 	trial    bool          // the home server does not answer by what is known: the wait is short
@@ -63,6 +63,7 @@ type call struct {
 	vector  [16]byte // the Request Authenticator of what was sent
 	sentAt  time.Time
 	wire    bool        // it was sent
+	late    bool        // that its home server has not answered in time was reported
 	far     *handedOver // it is on another thread
 }
 
@@ -236,7 +237,7 @@ func (r *request) begin(s *source, client *Client, m *transport.Message, p radiu
 	r.source, r.client, r.addr = s, client, m.Addr
 	r.code, r.id, r.vector = p.Code(), p.ID(), [16]byte(p.Authenticator())
 	r.began, r.serial = m.Time, 0
-	r.skip, r.sent, r.again, r.patient, r.trial, r.restores, r.broken = 0, 0, false, false, false, false, nil
+	r.skip, r.sent, r.again, r.patient, r.trial, r.restores, r.broken = 0, 0, nil, false, false, false, nil
 	return true
 }
 

@@ -196,7 +196,7 @@ func (r *request) nobody() {
 	}
 	outcome := OutcomeNoHome
 	for i := range r.calls[:r.sent] {
-		if r.calls[i].wire || r.calls[i].far != nil {
+		if c := &r.calls[i]; c.wire || c.far != nil || c == r.again {
 			outcome = OutcomeNoAnswer
 		}
 	}
@@ -216,7 +216,7 @@ func (r *request) try(i int) bool {
 	h := r.pool.home(i)
 	now := r.lane.lane.Loop().Now()
 	c := &r.calls[r.sent]
-	c.home, c.pool, c.index, c.wire, c.far, c.sentAt = h, r.pool, i, false, nil, now
+	c.home, c.pool, c.index, c.wire, c.late, c.far, c.sentAt = h, r.pool, i, false, false, nil, now
 	peer := h.peer(r.code)
 	r.sent++
 	err := r.lane.pool(peer).Start(&c.Call, c)
@@ -251,8 +251,12 @@ func (r *request) window(h *homeState) time.Duration {
 // expire is called when the home server that was asked last has had its time.
 func (r *request) expire(now time.Time) {
 	last := &r.calls[r.sent-1]
-	last.home.noAnswer(now, last.sentAt)
-	last.doubt()
+	if last.active() && !last.late {
+		// One whose connection died was not kept waiting by its home server.
+		last.late = true
+		last.home.noAnswer(now, last.sentAt)
+		last.doubt()
+	}
 	if last.pool == r.pool {
 		r.skip |= 1 << last.index
 	}
@@ -417,18 +421,19 @@ func (c *call) gone(err error) {
 		r.skip |= 1 << c.index
 	}
 	last := c == &r.calls[r.sent-1]
-	if last && !c.wire {
+	if last && !c.wire && c != r.again {
 		r.sent-- // nothing was sent
 	}
 	if r.advance() || r.waiting() {
 		return
 	}
-	if last && c.wire && err != transport.ErrRefused && !r.again && !c.home.peer(r.code).IsDatagram() {
-		r.again = true
+	if last && c.wire && err != transport.ErrRefused && r.again == nil && !c.home.peer(r.code).IsDatagram() {
+		r.again = c
 		r.sent--
 		if c.pool == r.pool && r.try(c.index) {
 			return
 		}
+		r.sent++
 	}
 	r.ask()
 }
