@@ -168,6 +168,7 @@ func (l *link) Up(c *Conn) {
 	l.up = true
 	l.last = l.pool.lane.loop.Now()
 	l.pool.opening--
+	l.pool.publish()
 	l.pool.serve()
 	l.pool.refill()
 	l.leaveIdle()

@@ -14,7 +14,7 @@ var (
 	ErrBusy = errors.New("too many requests are under way to the peer")
 	// ErrNoConnection: this thread has no connection to the peer, and may open none (Limits.Connections): another thread may have one.
 	ErrNoConnection = errors.New("no connection to the peer is left")
-	// ErrDown: the last connection failed, and it is too early to try again.
+	// ErrDown: this thread's last connections failed, and it is too early to try again: another thread may have one that is up.
 	ErrDown = errors.New("the peer cannot be reached")
 	// ErrRefused: the peer's system says that nobody is there.
 	ErrRefused = errors.New("the peer refuses")
@@ -122,12 +122,17 @@ func (p *Peer) Pool(l *Lane) *Pool {
 	return pool
 }
 
-// Elsewhere returns the index of another lane that has connections, the one with the fewest requests under way; false if none has.
-func (p *Peer) Elsewhere(l *Lane) (index int, ok bool) {
+// Elsewhere returns the index of another lane that may take a request for which Start has given err: after ErrNoConnection one that has
+// connections, after ErrDown one that has some that are up; of several the one with the fewest requests under way. False if none may.
+func (p *Peer) Elsewhere(l *Lane, err error) (index int, ok bool) {
+	down := errors.Is(err, ErrDown)
+	if !down && err != ErrNoConnection {
+		return 0, false
+	}
 	least := int64(0)
 	for i := range p.pools {
 		pool := p.pools[i].Load()
-		if i == l.index || pool == nil || pool.count.Load() == 0 {
+		if i == l.index || pool == nil || pool.count.Load() == 0 || down && pool.ups.Load() == 0 {
 			continue
 		}
 		if n := pool.busy.Load(); !ok || n < least {

@@ -22,8 +22,9 @@ type Pool struct {
 
 	opening int          // of links: on their way
 	start   int          // of Limits.Start: still to be opened
-	count   atomic.Int64 // of links, for other threads
-	busy    atomic.Int64 // Calls, for other threads
+	count   atomic.Int64 // of links, for other threads, as of what follows
+	ups     atomic.Int64 // of them that are up
+	busy    atomic.Int64 // Calls
 	need    time.Time    // since when all connections have been busy; zero: they are not
 	pause   time.Duration
 	next    time.Time      // no connection is opened before
@@ -163,7 +164,7 @@ func (p *Pool) open() error {
 	l := &link{pool: p, calls: make([]*Call, p.peer.proto.IDs), since: now, last: now}
 	p.links = append(p.links, l)
 	p.opening++
-	p.count.Store(int64(len(p.links)))
+	p.publish()
 	p.peer.Counts.Opened.Add(1)
 	if err := l.dial(); err != nil {
 		l.end(err)
@@ -171,6 +172,12 @@ func (p *Pool) open() error {
 	}
 	p.arm(now.Add(upkeepInterval))
 	return nil
+}
+
+// publish tells other threads how many connections there are.
+func (p *Pool) publish() {
+	p.count.Store(int64(len(p.links)))
+	p.ups.Store(int64(p.Up()))
 }
 
 // arm has upkeep come at the latest at a time.
@@ -244,7 +251,7 @@ func (p *Pool) gone(l *link, err error) {
 	if !l.up {
 		p.opening--
 	}
-	p.count.Store(int64(len(p.links)))
+	p.publish()
 	p.peer.conns.Give(1)
 	if len(p.links) == 0 && p.first == nil {
 		p.timer.Stop()

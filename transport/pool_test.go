@@ -34,16 +34,16 @@ func TestBudgetsOverLanes(t *testing.T) {
 	if err != ErrNoConnection || len(got) > 0 || peer.Outstanding() != 8 {
 		t.Errorf("the third lane: %v, %d under way", err, peer.Outstanding())
 	}
-	if index, ok := peer.Elsewhere(b.lanes[2]); !ok || index > 1 {
+	if index, ok := peer.Elsewhere(b.lanes[2], ErrNoConnection); !ok || index > 1 {
 		t.Errorf("elsewhere: %d, %v", index, ok)
 	}
 	for _, r := range list[:2] {
 		r.Cancel()
 	}
-	if index, ok := peer.Elsewhere(b.lanes[2]); !ok || index != 0 {
+	if index, ok := peer.Elsewhere(b.lanes[2], ErrNoConnection); !ok || index != 0 {
 		t.Errorf("elsewhere: %d, %v; want the one with fewer requests", index, ok)
 	}
-	if index, ok := peer.Elsewhere(b.lanes[0]); !ok || index != 1 {
+	if index, ok := peer.Elsewhere(b.lanes[0], ErrNoConnection); !ok || index != 1 {
 		t.Errorf("elsewhere: %d, %v; it is not the lane itself", index, ok)
 	}
 	more, err := start(peer.Pool(b.lanes[0]), 5)

@@ -9,13 +9,13 @@ import (
 	"github.com/frio-io/frio/transport"
 )
 
-// handedOver is a call that another thread makes, because that has a connection to the home server and this one may have none. What is above the
-// line does not change; what is below belongs to the thread that makes it.
+// handedOver is a call that another thread makes, because that has a connection to the home server and this one may have none, or cannot
+// connect. What is above the line does not change; what is below belongs to the thread that makes it.
 type handedOver struct {
 	from, to   *lane
 	request    *request // of from, together with its generation
 	generation uint32
-	call       int // of the request
+	call       *call // of the request
 	peer       *transport.Peer
 	home       *homeState
 	client     *Client
@@ -39,15 +39,17 @@ type handedOver struct {
 	over   bool
 }
 
-// handOver gives the call to a thread that has a connection to peer; false if there is none, or it has no room for more work.
-func (c *call) handOver(peer *transport.Peer) bool {
+// handOver gives the call, which could not be sent here because of err, to a thread that has a connection; false if there is none, or it has no
+// room for more work, or the call has been there before.
+func (c *call) handOver(err error) bool {
 	r := c.request
-	i, ok := peer.Elsewhere(r.lane.lane)
-	if !ok {
+	peer := c.home.peer(r.code)
+	i, ok := peer.Elsewhere(r.lane.lane, err)
+	if !ok || c.handed {
 		return false
 	}
 	f := &handedOver{
-		from: r.lane, to: r.lane.gateway.lanes[i], request: r, generation: r.generation, call: r.sent - 1, peer: peer, home: c.home,
+		from: r.lane, to: r.lane.gateway.lanes[i], request: r, generation: r.generation, call: c, peer: peer, home: c.home,
 		client: r.client, cfg: r.source.listen.cfg.Load(), code: r.code, id: r.id, vector: r.vector, window: r.window(c.home),
 		userName: append([]byte(nil), r.userName...), packet: append(radius.Packet(nil), r.packet...), stream: !r.source.conn.IsDatagram(),
 	}
@@ -63,7 +65,7 @@ func (c *call) handOver(peer *transport.Peer) bool {
 	if f.to.lane.Loop().Post(f.begin) != nil {
 		return false
 	}
-	c.far = f
+	c.far, c.handed = f, true
 	return true
 }
 
@@ -197,7 +199,7 @@ func (f *handedOver) back(do func(r *request, c *call)) {
 		if r.generation != f.generation || r.source == nil || r.Answered() {
 			return
 		}
-		if c := &r.calls[f.call]; c.far == f {
+		if c := f.call; c.far == f {
 			c.far = nil
 			do(r, c)
 		}

@@ -2,6 +2,8 @@ package gateway
 
 import (
 	"fmt"
+	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -9,7 +11,8 @@ import (
 	"github.com/frio-io/frio/sim"
 )
 
-// twoLanes has a listen on each of two lanes, on ports 1812 and 1813, and home servers that may have one connection.
+// twoLanes has a listen on each of two lanes, on ports 1812 and 1813, and home servers that may have one connection, if
+// more says nothing else.
 func twoLanes(t *testing.T, from, to, more string, homes int) *world {
 	pre := &world{T: t}
 	text := ""
@@ -21,8 +24,11 @@ func twoLanes(t *testing.T, from, to, more string, homes int) *world {
 		text += fmt.Sprintf("listen l%d {\n\tprotocol = %s\n\t%s {\n\t\tipaddr = %s\n\t\tport = %d\n\t}\n}\n", i, from, base, gatewayAddr, 1812+i)
 	}
 	text += clientText
+	if !strings.Contains(more, "limit") {
+		more += "\tlimit {\n\t\tmax_connections = 1\n\t}\n"
+	}
 	for i := range homes {
-		text += pre.homeOnText(i, to, acctHere(to)+more+"\tlimit {\n\t\tmax_connections = 1\n\t}\n")
+		text += pre.homeOnText(i, to, acctHere(to)+more)
 	}
 	text += "home_server_pool all {\n"
 	for i := range homes {
@@ -107,6 +113,50 @@ func TestHandOverMoves(t *testing.T) {
 				w.idle()
 			})
 		}
+	}
+}
+
+// A thread that cannot connect hands requests, those that wait for its connection with them, to one whose connection is up, and the home server is
+// not taken for one that is not there. Later it has a connection of its own.
+func TestHandOverOfThreadThatCannotConnect(t *testing.T) {
+	for _, to := range []string{"tcp", "tls+tcp"} {
+		t.Run(to, func(t *testing.T) {
+			w := twoLanes(t, "udp", to, "\tlimit {\n\t\tmax_connections = 8\n\t}\n", 1)
+			h := w.homeOn(0, to)
+			nas := w.udp(w.nas, "192.0.2.2:4000", nil)
+			ask := func(id uint8, port int) {
+				t.Helper()
+				req := access(id, "bob", "hello")
+				nas.send(fmt.Sprint("192.0.2.1:", port), req)
+				if p := w.reply(nas.receive(), req); p.Code() != radius.AccessAccept {
+					t.Errorf("%d: %v", id, p.Code())
+				}
+			}
+			ask(1, 1812)
+			w.host.Inject("Connect", 1, syscall.ECONNREFUSED)
+			w.host.Inject("Connect", 2, syscall.ECONNREFUSED)
+			for id := range uint8(5) {
+				ask(2+id, 1813)
+			}
+			if len(h.conns) != 1 || w.logged("zombie") != 0 {
+				t.Errorf("%d connections, zombie %d times", len(h.conns), w.logged("zombie"))
+			}
+			w.pass(time.Second)
+			ask(7, 1813)
+			if len(h.conns) != 2 || h.count != 7 {
+				t.Errorf("later: %d connections, %d requests", len(h.conns), h.count)
+			}
+			// With nobody there, nobody is asked to take it.
+			h.die()
+			req := access(8, "bob", "hello")
+			nas.send("192.0.2.1:1813", req)
+			began := w.sim.Now()
+			if p := w.reply(nas.receive(), req); p.Code() != radius.AccessReject || w.sim.Now().Sub(began) > 100*time.Millisecond {
+				t.Errorf("%v after %v", p.Code(), w.sim.Now().Sub(began))
+			}
+			w.homeOn(0, to)
+			w.idle()
+		})
 	}
 }
 

@@ -65,6 +65,7 @@ type call struct {
 	wire    bool        // it was sent
 	late    bool        // that its home server has not answered in time was reported
 	far     *handedOver // it is on another thread
+	handed  bool        // it is, or was
 }
 
 // Describe names the call in panics.

@@ -216,14 +216,10 @@ func (r *request) try(i int) bool {
 	h := r.pool.home(i)
 	now := r.lane.lane.Loop().Now()
 	c := &r.calls[r.sent]
-	c.home, c.pool, c.index, c.wire, c.late, c.far, c.sentAt = h, r.pool, i, false, false, nil, now
-	peer := h.peer(r.code)
+	c.home, c.pool, c.index, c.sentAt = h, r.pool, i, now
+	c.wire, c.late, c.handed, c.far = false, false, false, nil
 	r.sent++
-	err := r.lane.pool(peer).Start(&c.Call, c)
-	if err == transport.ErrNoConnection && c.handOver(peer) {
-		err = nil
-	}
-	if err != nil {
+	if err := r.lane.pool(h.peer(r.code)).Start(&c.Call, c); err != nil && !c.handOver(err) {
 		r.sent--
 		c.refuses(now, err)
 		return false
@@ -410,8 +406,12 @@ func (c *call) refuses(now time.Time, err error) {
 	c.home.failed(now, err)
 }
 
-// gone has the request go on to another home server at once, or once more to the same one on another connection.
+// gone has the request go on over a connection of another thread, to another home server at once, or once more to the same one on another
+// connection.
 func (c *call) gone(err error) {
+	if !c.wire && c.handOver(err) {
+		return
+	}
 	r := c.request
 	now := r.lane.lane.Loop().Now()
 	if !c.wire || err == transport.ErrRefused {
