@@ -26,7 +26,7 @@ type Exchange struct {
 	key        Key
 	hash       uint64
 	chain      *Exchange // in its bucket
-	prev, next *Exchange // of those that are answered, by when they were
+	prev, next *Exchange // in its slot, when it is answered
 	table      *Table
 	answer     talloc.Buffer
 	until      time.Time // zero: not answered
@@ -35,7 +35,7 @@ type Exchange struct {
 
 // Exchanger owns an Exchange.
 type Exchanger interface {
-	// Forget says that the answer is forgotten: the Exchange is idle.
+	// Forget says that the answer is forgotten: the Exchange is idle. It does not call the table.
 	Forget(e *Exchange)
 }
 
@@ -51,8 +51,13 @@ func (e *Exchange) Owner() Exchanger { return e.owner }
 // Active tells whether it is in a table.
 func (e *Exchange) Active() bool { return e.table != nil }
 
-// sweepDelay is the least time between two looks for answers to forget: they are many, and nobody waits for it.
-const sweepDelay = 100 * time.Millisecond
+const (
+	// sweepDelay is how long an answer is kept at most when its time is over: they are many, and nobody waits for it.
+	sweepDelay = 500 * time.Millisecond
+	// slotCount is how many times the slots tell apart: 64 s, more than most answers are kept. One that is kept longer is looked at once
+	// in that time.
+	slotCount = 128
+)
 
 // Table finds the Exchanges of a lane by their Key. It holds at most so many; an answered one makes room for a new one.
 type Table struct {
@@ -60,10 +65,15 @@ type Table struct {
 	seed       maphash.Seed
 	buckets    []*Exchange // a power of two, at least as many as max
 	count, max int
-	first      *Exchange // answered longest ago
-	last       *Exchange
+	began      time.Time
+	slots      [slotCount]slot // of those that are answered, by when they are to be forgotten
+	kept       int             // of slots
+	swept      int             // the last sweep that was done
 	timer      event.Timer
 }
+
+// slot is the answers that the same sweep forgets, the oldest first. Those of a later round may be among them.
+type slot struct{ first, last *Exchange }
 
 // NewTable makes a table of at most max Exchanges.
 func NewTable(lane *Lane, max int) *Table {
@@ -71,7 +81,7 @@ func NewTable(lane *Lane, max int) *Table {
 	for size < max {
 		size *= 2
 	}
-	t := &Table{lane: lane, seed: maphash.MakeSeed(), buckets: make([]*Exchange, size), max: max}
+	t := &Table{lane: lane, seed: maphash.MakeSeed(), buckets: make([]*Exchange, size), max: max, began: lane.loop.Now()}
 	t.timer.Init((*sweeper)(t))
 	lane.OnEnd(t.timer.Stop)
 	return t
@@ -101,10 +111,10 @@ func (t *Table) Add(k *Key, e *Exchange, owner Exchanger) bool {
 		panic("transport: Add of an exchange that is under way")
 	}
 	if t.count >= t.max {
-		if t.first == nil {
+		if t.kept == 0 {
 			return false
 		}
-		t.forget(t.first)
+		t.forget(t.soonest())
 	}
 	e.key, e.hash, e.owner, e.table = *k, maphash.Comparable(t.seed, *k), owner, t
 	e.until = time.Time{}
@@ -132,17 +142,41 @@ func (t *Table) Keep(e *Exchange, answer []byte, delay time.Duration) bool {
 	copy(memory.Bytes(), answer)
 	e.answer = memory
 	e.until = t.lane.loop.Now().Add(delay)
-	e.prev, e.next = t.last, nil
-	if t.last != nil {
-		t.last.next = e
+	at := t.slot(e)
+	e.prev, e.next = at.last, nil
+	if at.last != nil {
+		at.last.next = e
 	} else {
-		t.first = e
+		at.first = e
 	}
-	t.last = e
+	at.last = e
+	t.kept++
 	if t.timer.When().IsZero() {
-		t.timer.Set(t.lane.loop, e.until)
+		t.swept = t.sweeps(t.lane.loop.Now())
+		t.arm()
 	}
 	return true
+}
+
+// sweeps is how many sweeps there are until a time.
+func (t *Table) sweeps(at time.Time) int { return int(at.Sub(t.began) / sweepDelay) }
+
+// slot is where e is while it is answered: that of the first sweep after its time.
+func (t *Table) slot(e *Exchange) *slot { return &t.slots[(t.sweeps(e.until)+1)%slotCount] }
+
+// soonest is one of those whose time is over first; there must be one.
+func (t *Table) soonest() *Exchange {
+	for i := range slotCount {
+		if e := t.slots[(t.swept+1+i)%slotCount].first; e != nil {
+			return e
+		}
+	}
+	panic("transport: an answer is in no slot")
+}
+
+// arm sets the timer to the next sweep.
+func (t *Table) arm() {
+	t.timer.Set(t.lane.loop, t.began.Add(time.Duration(t.swept+1)*sweepDelay))
 }
 
 // Remove makes e idle; Forget is not called.
@@ -157,16 +191,18 @@ func (t *Table) Remove(e *Exchange) {
 	*at = e.chain
 	t.count--
 	if e.Answered() {
+		at := t.slot(e)
 		if e.prev != nil {
 			e.prev.next = e.next
 		} else {
-			t.first = e.next
+			at.first = e.next
 		}
 		if e.next != nil {
 			e.next.prev = e.prev
 		} else {
-			t.last = e.prev
+			at.last = e.prev
 		}
+		t.kept--
 	}
 	e.answer.Free()
 	e.chain, e.prev, e.next, e.table, e.answer, e.until = nil, nil, nil, nil, talloc.Buffer{}, time.Time{}
@@ -186,25 +222,26 @@ func (s *sweeper) Describe() string { return "answers kept for duplicates" }
 // Expire forgets the answers whose time is over.
 func (s *sweeper) Expire(now time.Time) {
 	t := (*Table)(s)
-	for t.first != nil && !now.Before(t.first.until) {
-		t.forget(t.first)
+	last := t.sweeps(now)
+	for n := max(t.swept+1, last-slotCount+1); n <= last; n++ {
+		for e := t.slots[n%slotCount].first; e != nil; {
+			next := e.next
+			if !now.Before(e.until) {
+				t.forget(e)
+			}
+			e = next
+		}
 	}
-	if t.first != nil {
-		t.timer.Set(t.lane.loop, later(t.first.until, now.Add(sweepDelay)))
+	t.swept = last
+	if t.kept > 0 {
+		t.arm()
 	}
-}
-
-func later(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
-	}
-	return b
 }
 
 // Close forgets all answers. What is under way is its owner's, to Remove.
 func (t *Table) Close() {
 	t.timer.Stop()
-	for t.first != nil {
-		t.forget(t.first)
+	for t.kept > 0 {
+		t.forget(t.soonest())
 	}
 }

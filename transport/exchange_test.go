@@ -107,6 +107,12 @@ func TestTableForgetsInTime(t *testing.T) {
 		if table.Find(key(2)) != nil || short.forgot != 1 || table.Find(key(1)) == nil {
 			t.Errorf("forgotten %d times", short.forgot)
 		}
+		table.Add(key(2), &short.Exchange, &short)
+		table.Keep(&short.Exchange, []byte("x"), time.Second)
+		b.Pass(time.Second + sweepDelay)
+		if short.forgot != 2 || table.Len() != 1 {
+			t.Errorf("forgotten %d times by itself, %d in the table", short.forgot, table.Len())
+		}
 		b.Pass(time.Hour + sweepDelay)
 		if long.forgot != 1 || table.Len() != 0 {
 			t.Errorf("forgotten %d times, %d in the table", long.forgot, table.Len())
@@ -114,7 +120,30 @@ func TestTableForgetsInTime(t *testing.T) {
 	})
 }
 
-// A full table gives up the answer that is oldest, and never what is under way.
+// Answers are forgotten within sweepDelay of their times, which are in any order, and none before.
+func TestTableManyDelays(t *testing.T) {
+	onTable(t, 1000, func(b *bench, table *Table) {
+		var f [1000]forgetter
+		delays := [1000]time.Duration{}
+		began := b.lane.loop.Now()
+		for i := range f {
+			delays[i] = time.Duration(i*7919%150_000+1) * time.Millisecond // two rounds of the slots, and more
+			table.Add(key(i), &f[i].Exchange, &f[i])
+			table.Keep(&f[i].Exchange, []byte("x"), delays[i])
+		}
+		for table.Len() > 0 {
+			b.Pass(70 * time.Millisecond)
+			age := b.lane.loop.Now().Sub(began)
+			for i := range f {
+				if over := f[i].forgot == 1; over && age < delays[i] || !over && age > delays[i]+sweepDelay {
+					t.Fatalf("forgotten %d times after %v; its time was %v", f[i].forgot, age, delays[i])
+				}
+			}
+		}
+	})
+}
+
+// A full table gives up the answer whose time is over first, and never what is under way.
 func TestTableFull(t *testing.T) {
 	onTable(t, 8, func(b *bench, table *Table) {
 		var f [8]forgetter
@@ -127,7 +156,7 @@ func TestTableFull(t *testing.T) {
 		}
 		table.Keep(&f[5].Exchange, []byte("5"), time.Minute)
 		table.Keep(&f[2].Exchange, []byte("2"), time.Second)
-		for i, victim := range []int{5, 2} {
+		for i, victim := range []int{2, 5} {
 			if !table.Add(key(100+i), &late[i].Exchange, &late[i]) || f[victim].forgot != 1 || table.Find(key(victim)) != nil {
 				t.Errorf("%d had to go for number %d", victim, i)
 			}
