@@ -52,6 +52,7 @@ var (
 	listenFaults    = counter("listen_errors", "Errors, by their kind.", "listen", "kind")
 	listenBytes     = counter("listen_bytes", "Bytes from the peers (in) and to them (out).", "listen", "direction")
 	listenMessages  = counter("listen_messages", "Messages from the peers (in), to them (out), and those that a socket had no room for (dropped).", "listen", "direction")
+	listenLatency   = prometheus.NewDesc("frio_listen_latency_seconds", "From a request to its answer.", []string{"listen"}, nil)
 	socketEvents    = counter("socket_events", "What a listening socket met: connections accepted, closed unread (denied, per_source), gone before they were accepted (aborted), closed by a limit of time (timeout); accept put off for want of descriptors (exhausted) or by max_connections (full).", "listen", "event")
 	datagramEvents  = counter("datagram_events", "What a socket for datagrams met.", "listen", "event")
 	proxyHeaders    = counter("proxy_headers", "Headers of the PROXY protocol that were right.", "listen")
@@ -133,6 +134,12 @@ func (c collector) put(f family, value any, labels ...string) {
 	c.to <- prometheus.MustNewConstMetric(f.desc, f.kind, v, labels...)
 }
 
+// histogram gives the times that were counted.
+func (c collector) histogram(desc *prometheus.Desc, h *gateway.Histogram, name string) {
+	at, count, seconds := h.Cumulative()
+	c.to <- prometheus.MustNewConstHistogram(desc, count, seconds, at, name)
+}
+
 func truth(is bool) int {
 	if is {
 		return 1
@@ -174,6 +181,7 @@ func (c collector) listen(l *shownListen) {
 		for r := range radius.ReasonCount {
 			c.put(listenDropped, n.Dropped[r].Load(), l.name, r.String())
 		}
+		c.histogram(listenLatency, &n.Latency, l.name)
 	} else {
 		n := l.counts
 		c.put(listenOpen, n.Open.Load(), l.name)
@@ -270,8 +278,7 @@ func (c collector) home(h *gateway.HomeView) {
 	for r := range radius.ReasonCount {
 		c.put(homeBad, n.Bad[r].Load(), h.Name, r.String())
 	}
-	at, count, seconds := n.Latency.Cumulative()
-	c.to <- prometheus.MustNewConstHistogram(homeLatency, count, seconds, at, h.Name)
+	c.histogram(homeLatency, &n.Latency, h.Name)
 	c.peer(h.Peer, h.Name, "main")
 	if h.Acct != nil {
 		c.peer(h.Acct, h.Name, "accounting")

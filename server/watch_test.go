@@ -242,6 +242,8 @@ func TestMetrics(t *testing.T) {
 		`frio_listen_answers_total{listen="gw.u"} 2`,
 		`frio_listen_duplicates_total{listen="gw.u"} 1`,
 		`frio_listen_dropped_total{listen="gw.u",reason="message-authenticator-wrong"} 1`,
+		`frio_listen_latency_seconds_bucket{listen="gw.u",le="+Inf"} 1`,
+		`frio_listen_latency_seconds_count{listen="gw.u"} 1`,
 		`frio_listen_connections{listen="echo.t"} 0`,
 		`frio_listen_bytes_total{direction="in",listen="echo.t"} 0`,
 		`frio_socket_events_total{event="accepted",listen="echo.t"} 0`,

@@ -174,3 +174,23 @@ func TestDuplicateStream(t *testing.T) {
 		})
 	}
 }
+
+// A listen's latency is the client's: over all home servers that were asked, and without what was answered again.
+func TestListenLatency(t *testing.T) {
+	w := newWorld(t, udpListen+homeText(0, "")+homeText(1, "")+poolTwo)
+	w.home(0).silent = true
+	w.home(1)
+	nas := w.udp(w.nas, "192.0.2.2:4000", nil)
+	req := access(1, "bob", "hello")
+	for range 2 {
+		nas.send("192.0.2.1:1812", req)
+		w.reply(nas.receive(), req)
+	}
+	at, count, seconds := w.listens[0].Counts.Latency.Cumulative()
+	if count != 1 || at[2.5] != 0 || at[5] != 1 || seconds < 3 || seconds > 3.1 {
+		t.Errorf("%d answers after %v s, %v", count, seconds, at)
+	}
+	if _, count, seconds := w.gateway.Homes()[1].Counts.Latency.Cumulative(); count != 1 || seconds > 0.1 {
+		t.Errorf("of the home server: %d answers after %v s", count, seconds)
+	}
+}

@@ -326,8 +326,10 @@ func (c *call) cancel() {
 // reply sends msg, which was made in what Reserve of the source's connection returned, and ends the request.
 func (r *request) reply(msg []byte, outcome Outcome) {
 	r.source.conn.Commit(&r.addr, msg)
-	r.source.last = r.lane.lane.Loop().Now()
+	now := r.lane.lane.Loop().Now()
+	r.source.last = now
 	r.source.listen.Counts.Answers.Add(1)
+	r.source.listen.Counts.Latency.Observe(now.Sub(r.began))
 	if r.lane.gateway.tracing() {
 		r.lane.traceOut(r, msg)
 	}

@@ -50,6 +50,7 @@ type ListenCounts struct {
 	Faults            atomic.Uint64 // errors that cost a datagram
 	Accept            atomic.Uint64 // errors of accepting
 	Dropped           [radius.ReasonCount]atomic.Uint64
+	Latency           Histogram // from a request to its answer; repeated answers are not in it
 }
 
 // NewListen makes the service of a listen.
