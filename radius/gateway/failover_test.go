@@ -408,3 +408,45 @@ func TestFailOverLateOnce(t *testing.T) {
 		t.Errorf("%d time-outs", n)
 	}
 }
+
+// A home server that accepts connections, through their handshakes, and answers nothing is down: a connection proves itself by a reply. Checks do
+// not bring it back, and no more connections are made than it is tried.
+func TestFailOverHandshakeOnly(t *testing.T) {
+	for _, stack := range []string{"tcp", "tls+tcp", "tls+udp"} {
+		t.Run(stack, func(t *testing.T) {
+			pre := &world{T: t}
+			w := newWorld(t, udpListen+pre.homeOnText(0, stack, acctHere(stack))+pre.homeOnText(1, stack, acctHere(stack))+poolTwo)
+			h0, h1 := w.homeOn(0, stack), w.homeOn(1, stack)
+			h0.silent = true
+			nas := w.udp(w.nas, "192.0.2.2:4000", nil)
+			began := w.sim.Now()
+			for id := range uint8(240) {
+				req := access(id, "bob", "hello")
+				sent := w.sim.Now()
+				nas.send("192.0.2.1:1812", req)
+				w.reply(nas.receive(), req)
+				if d := w.sim.Now().Sub(sent); id == 0 && d > 5*time.Second || id > 0 && d > 600*time.Millisecond {
+					t.Errorf("request %d was answered after %v", id, d)
+				}
+				w.pass(250 * time.Millisecond)
+			}
+			home := w.gateway.Homes()[0]
+			if home.Life != "dead" || w.logged(`"home server zombie" home_server=h0`) != 1 || w.logged(`"home server alive"`) != 0 || h1.count != 240 {
+				t.Errorf("it is %s; the second home server got %d", home.Life, h1.count)
+			}
+			seconds := int(w.sim.Now().Sub(began) / time.Second)
+			if n := len(h0.conns); h0.checks < seconds/2 || n < 5 || n > seconds+10 {
+				t.Errorf("%d connections, %d checks in %d s", n, h0.checks, seconds)
+			}
+			h0.silent = false
+			w.pass(2 * time.Second)
+			n := h0.count
+			req := access(250, "bob", "hello")
+			nas.send("192.0.2.1:1812", req)
+			w.reply(nas.receive(), req)
+			if h0.count != n+1 {
+				t.Error("it is not used 2 s later")
+			}
+		})
+	}
+}
