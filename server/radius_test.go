@@ -4,10 +4,12 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strings"
 	"sync"
 	"testing"
 
 	"github.com/frio-io/frio/radius"
+	"github.com/frio-io/frio/talloc"
 )
 
 // homeOf is a home server on udp that answers each request when release is closed; it tells each on arrived.
@@ -151,4 +153,35 @@ func TestRadiusThreads(t *testing.T) {
 	close(release)
 	running.Wait()
 	<-stopped
+}
+
+// A client that reads nothing is let go after 10 s unless the file says otherwise, on every stream of namespace radius, and there only.
+func TestRadiusWriteTimeout(t *testing.T) {
+	for _, c := range []struct{ name, namespace, protocol, more, want string }{
+		{"tcp", "radius", "tcp", "", "write_timeout 10s"},
+		{"a layer", "radius", "haproxy+tcp", "haproxy {\ntrusted {\nallow = 127.0.0.1\n}\n}\n", "write_timeout 10s"},
+		{"another limit", "radius", "tcp", "limit {\nmax_connections = 5\n}\n", "write_timeout 10s"},
+		{"another time", "radius", "tcp", "limit {\nwrite_timeout = 3s\n}\n", "write_timeout 3s"},
+		{"never", "radius", "tcp", "limit {\nwrite_timeout = never\n}\n", "write_timeout never"},
+		{"echo", "echo", "tcp", "", "write_timeout never"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			clients := ""
+			if c.namespace == "radius" {
+				clients = "client nas {\nipaddr = 127.0.0.1\nsecret = testing123\n}\nrealm DEFAULT {\n}\n"
+			}
+			root := talloc.Root("test")
+			defer root.Free()
+			s, err := LoadString(root, "test.conf", fmt.Sprintf("server s {\nnamespace = %s\nlisten a {\nprotocol = %s\ntcp {\nipaddr = 127.0.0.1\nport = 0\n}\n%s}\n}\n",
+				c.namespace, c.protocol, c.more)+clients, Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.Close()
+			var out strings.Builder
+			if s.Debug(&out); !strings.Contains(out.String(), c.want) {
+				t.Errorf("no %s in\n%s", c.want, out.String())
+			}
+		})
+	}
 }
