@@ -1,10 +1,15 @@
 package main
 
 import (
+	"crypto"
+	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/pem"
+	"errors"
 	"fmt"
 	"io"
+	"math/big"
 	"net"
 	"net/http"
 	"os"
@@ -13,6 +18,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // gatewayConf is a gateway on one port of udp and tls+tcp before a home server of its own.
@@ -133,6 +139,89 @@ func TestRunReloads(t *testing.T) {
 	answers(second)
 	if after == before {
 		t.Error("it is the old certificate")
+	}
+}
+
+// revoke writes dir/ca.crl, in which some certificates of dir are revoked.
+func revoke(t *testing.T, dir string, names ...string) {
+	t.Helper()
+	pair, err := tls.LoadX509KeyPair(dir+"/ca.pem", dir+"/ca.key")
+	if err != nil {
+		t.Fatal(err)
+	}
+	list := &x509.RevocationList{Number: big.NewInt(time.Now().UnixNano()), ThisUpdate: time.Now().Add(-time.Minute), NextUpdate: time.Now().Add(time.Hour)}
+	for _, name := range names {
+		one, err := tls.LoadX509KeyPair(dir+"/"+name+".pem", dir+"/"+name+".key")
+		if err != nil {
+			t.Fatal(err)
+		}
+		list.RevokedCertificateEntries = append(list.RevokedCertificateEntries,
+			x509.RevocationListEntry{SerialNumber: one.Leaf.SerialNumber, RevocationTime: time.Now().Add(-time.Minute)})
+	}
+	der, err := x509.CreateRevocationList(rand.Reader, list, pair.Leaf, pair.PrivateKey.(crypto.Signer))
+	if err == nil {
+		err = os.WriteFile(dir+"/ca.crl", pem.EncodeToMemory(&pem.Block{Type: "X509 CRL", Bytes: der}), 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// SIGHUP with a new CRL ends the connection of a client that it revokes, keeps it from coming again, and no other's.
+func TestRunReloadsCRL(t *testing.T) {
+	certs := certificates(t, "client", "other")
+	revoke(t, certs)
+	text, port := gatewayConf(t, certs)
+	p := runFile(t, strings.Replace(text, "tls {\n", "tls {\ncheck_crl = yes\ncrl_file = "+certs+"/ca.crl\n", 1))
+	ca, err := os.ReadFile(certs + "/ca.pem")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cas := x509.NewCertPool()
+	cas.AppendCertsFromPEM(ca)
+	dial := func(name string) net.Conn {
+		t.Helper()
+		pair, err := tls.LoadX509KeyPair(certs+"/"+name+".pem", certs+"/"+name+".key")
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := tls.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port), &tls.Config{RootCAs: cas, Certificates: []tls.Certificate{pair}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
+		return c
+	}
+	answers := func(c net.Conn) (bool, error) {
+		_, _ = c.Write(statusServer(testSecret)) // that it is closed Read tells
+		_ = c.SetReadDeadline(time.Now().Add(10 * time.Second))
+		n, err := c.Read(make([]byte, 100))
+		return n >= 20, err
+	}
+	conns := map[string]net.Conn{"client": dial("client"), "other": dial("other")}
+	for name, c := range conns {
+		if ok, err := answers(c); !ok {
+			t.Fatalf("%s: %v", name, err)
+		}
+	}
+	revoke(t, certs, "client")
+	p.signal(syscall.SIGHUP)
+	if !p.err.has("msg=reloaded") {
+		t.Fatal("it did not reload")
+	}
+	var late net.Error
+	_ = conns["client"].SetReadDeadline(time.Now().Add(10 * time.Second))
+	if n, err := conns["client"].Read(make([]byte, 100)); n > 0 || err == nil || errors.As(err, &late) && late.Timeout() {
+		t.Errorf("the connection of the revoked client goes on: %d bytes, %v", n, err)
+	}
+	if ok, err := answers(dial("client")); ok {
+		t.Errorf("the revoked client comes again: %v", err)
+	}
+	if ok, err := answers(conns["other"]); !ok {
+		t.Errorf("the other client is gone: %v", err)
+	}
+	if ok, err := answers(dial("other")); !ok {
+		t.Errorf("the other client does not come again: %v", err)
 	}
 }
 

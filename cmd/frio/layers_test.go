@@ -39,7 +39,7 @@ func certificates(t *testing.T, more ...string) (dir string) {
 			NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), BasicConstraintsValid: true}
 		if parent == nil {
 			parent, parentKey = c, key
-			c.IsCA, c.KeyUsage = true, x509.KeyUsageCertSign
+			c.IsCA, c.KeyUsage = true, x509.KeyUsageCertSign|x509.KeyUsageCRLSign
 		} else {
 			c.IPAddresses = []net.IP{net.IPv4(127, 0, 0, 1)}
 		}
