@@ -37,6 +37,7 @@ var marks = map[string]string{
 	"chap":            "markedCHAPPassword11",
 	"mschap":          "markedMSCHAPPassword12",
 	"other secret":    "markedOtherSecret13",
+	"eap":             "markedEAPMessage14",
 }
 
 // shows lists the marks that text holds: as they are, in hexadecimal, and in base64 at each of its three alignments.
@@ -108,9 +109,15 @@ func secretHome(t *testing.T) (port int) {
 				continue
 			}
 			user, _ := p.Find(radius.UserName)
+			_, eap := p.Find(radius.EAPMessage)
 			code := radius.AccessAccept
-			if p.Code() == radius.AccountingRequest {
+			switch p.Code() {
+			case radius.AccountingRequest:
 				code = radius.AccountingResponse
+			case radius.CoARequest:
+				code = radius.CoAACK
+			case radius.DisconnectRequest:
+				code = radius.DisconnectNAK
 			}
 			b := radius.NewReply(nil, code, p)
 			keys := good
@@ -119,6 +126,11 @@ func secretHome(t *testing.T) (port int) {
 				keys = wrong
 			case string(user) == "broken":
 				b.Add(radius.TunnelPassword, []byte("\x01"+marks["tunnel password"]))
+			case code == radius.CoAACK || code == radius.DisconnectNAK:
+				b.AddString(radius.State, marks["state"])
+			case eap:
+				b.Add(radius.EAPMessage, eapOf(2, marks["eap"]))
+				b.AddString(radius.State, marks["state"])
 			case p.Code() == radius.AccessRequest:
 				b.HideTunnelPassword(good, 1, []byte(marks["tunnel password"]))
 				b.HideKey(good, 16, []byte(marks["send key"]))
@@ -131,6 +143,11 @@ func secretHome(t *testing.T) (port int) {
 		}
 	}()
 	return c.LocalAddr().(*net.UDPAddr).Port
+}
+
+// eapOf is an EAP packet of type 4, MD5-Challenge, with a code (RFC 3748, Section 4).
+func eapOf(code byte, data string) []byte {
+	return append([]byte{code, 1, 0, byte(5 + len(data)), 4}, data...)
 }
 
 // sealedKey makes dir/sealed.key, the key of server with a password.
@@ -212,11 +229,21 @@ home_server one {
 	check_interval = 1
 	response_window = 500ms
 }
+home_server back {
+	type = coa
+	ipaddr = 127.0.0.1
+	port = HOME
+	secret = markedHomeSecret02
+}
 home_server_pool all {
 	home_server = one
 }
+home_server_pool nas {
+	home_server = back
+}
 realm DEFAULT {
 	pool = all
+	coa_pool = nas
 }
 realm NULL {
 	pool = all
@@ -252,7 +279,7 @@ func TestSecretsAreNeverShown(t *testing.T) {
 		p.exits(0)
 		log := p.err.String()
 		clean("run", log+p.out.String())
-		for _, want := range []string{"Tunnel-Password", "MS-MPPE-Send-Key", "User-Password", "F-TICKS/eduroam/1.0#REALM=", "bad reply", "dropped", "msg=request "} {
+		for _, want := range []string{"Tunnel-Password", "MS-MPPE-Send-Key", "User-Password", "EAP-Message", "State = <", "CoA-ACK", "Disconnect-NAK", "F-TICKS/eduroam/1.0#REALM=", "bad reply", "dropped", "msg=request "} {
 			if !strings.Contains(log, want) {
 				t.Errorf("the log has no %s, so nothing was shown:\n%s", want, log)
 			}
@@ -278,6 +305,14 @@ func (p *process) secretRequests(port int, certs string, clean func(what, output
 		{"chap", "udp", "client secret", fmt.Sprintf(user, "c@a.example") + "CHAP-Password = \"" + marks["chap"] + "\"\n", 0, nil},
 		{"ms-chap", "udp", "client secret", fmt.Sprintf(user, "m@a.example") + "MS-CHAP-Password = \"" + marks["mschap"] + "\"\n", 0, nil},
 		{"accounting", "udp", "client secret", fmt.Sprintf(user, "u@a.example") + "Acct-Status-Type = Start\nAcct-Session-Id = \"1\"\n", 0, nil},
+		{"eap", "udp", "client secret", fmt.Sprintf(user, "e@a.example") + fmt.Sprintf("EAP-Message = 0x%x\nState = \"%s\"\n", eapOf(2, marks["eap"]), marks["state"]), 0, nil},
+		{"eap over tls", "tls+tcp", "client secret", fmt.Sprintf(user, "e@a.example") + fmt.Sprintf("EAP-Message = 0x%x\n", eapOf(2, marks["eap"])), 0, tls},
+		{"eap that is none", "udp", "client secret", fmt.Sprintf(user, "e@a.example") + fmt.Sprintf("EAP-Message = 0x02%x\n", marks["eap"]), 0, nil},
+		{"coa", "udp", "client secret", fmt.Sprintf(user, "u@a.example") + "State = \"" + marks["state"] + "\"\n" +
+			fmt.Sprintf("Message-Authenticator = 0x00\nEAP-Message = 0x%x\n", eapOf(1, marks["eap"])), 0, []string{"-code", "coa"}},
+		{"disconnect", "tls+tcp", "client secret", fmt.Sprintf(user, "u@a.example") + "State = \"" + marks["state"] + "\"\n", 1, append([]string{"-code", "disconnect"}, tls...)},
+		{"coa with another secret", "udp", "other secret", fmt.Sprintf(user, "u@a.example") + "State = \"" + marks["state"] + "\"\n", 3,
+			[]string{"-code", "coa", "-r", "1", "-t", "200ms"}},
 		{"a reply with a wrong authenticator", "udp", "client secret", fmt.Sprintf(user, "bad") + pap, 1, nil},
 		{"a hidden attribute that is none", "udp", "client secret", fmt.Sprintf(user, "broken") + pap, 0, nil},
 		{"another secret", "udp", "other secret", "Message-Authenticator = 0x00\n" + fmt.Sprintf(user, "u@a.example") + pap, 3, []string{"-r", "1", "-t", "200ms"}},
