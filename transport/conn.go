@@ -282,9 +282,7 @@ func (c *Conn) Close() error {
 	if c.begun && c.lane != nil {
 		c.lane.remove(c)
 	}
-	if c.port != nil {
-		c.port.service.Gone(c)
-	}
+	c.gone()
 	c.ctx.Free()
 	return err
 }

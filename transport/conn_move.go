@@ -13,6 +13,14 @@ func (c *Conn) arrive(lane *Lane) {
 	if c.over {
 		return
 	}
+	c.live(lane)
+	if !c.over && c.retires() {
+		c.drain()
+	}
+}
+
+// live is arrive without a look at whether it is to go on at all.
+func (c *Conn) live(lane *Lane) {
 	c.lane = lane
 	lane.add(c)
 	if c.begun {
@@ -107,12 +115,10 @@ func (c *Conn) End(m *thread.Member, reason error) {
 		// It was on its way when the pool stopped: its user has not been told of it, or is nowhere.
 		c.over = true
 		_ = c.io.Close() // the pool says what it cut
-		if c.begun && c.port != nil {
-			c.port.service.Gone(c)
-		}
+		c.gone()
 		c.ctx.Free()
 	case reason == thread.ErrStopping:
-		c.user.Drain(c)
+		c.drain()
 	default:
 		if reason == net.ErrClosed && StateOf(c.io) == frio.StateFailed {
 			reason = c.ending() // what is below it closed because of that

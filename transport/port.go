@@ -49,6 +49,8 @@ type Port struct {
 	refuses bool
 	over    bool
 	ended   atomic.Bool
+	retires atomic.Bool  // its connections are to end in order
+	open    atomic.Int64 // connections
 }
 
 // NewPort makes a Port of a listening IO that is open, and to which ctx belongs. name is for debug output. lanes are those that what is
@@ -147,12 +149,14 @@ func (p *Port) dropSpare() {
 // welcome gives an accepted IO to its Conn, which lives here or where the pool places it.
 func (p *Port) welcome(c *Conn, child frio.IO) {
 	c.port, c.io, c.lanes = p, child, p.lanes
+	p.open.Add(1)
 	if p.member == nil {
 		c.arrive(p.lane)
 		return
 	}
 	if _, err := p.lane.thread.Add(child, &c.ctx, p.member, c); err != nil {
 		_ = child.Close() // the pool stops; nothing was written
+		p.open.Add(-1)
 		c.ctx.Free()
 	}
 }
