@@ -34,7 +34,7 @@ type controlConfig struct {
 	section *conf.Section // to know whether another says the same
 	path    string
 	ctx     *talloc.Context
-	io      frio.IO // as parsed; once it was opened it is the controlServer's
+	io      frio.IO // as parsed; nil once it is the controlServer's, or needed no more. Guarded by watch.mu
 }
 
 // control reads `control { }`: a listen on a Unix socket in fewer words.
@@ -88,7 +88,19 @@ func ownPeers(cs *conf.Section) conf.Node {
 
 func (cfg *controlConfig) debug(w io.Writer) {
 	fmt.Fprintln(w, "control")
+	if cfg.io == nil {
+		fmt.Fprintf(frio.Indent(w), "unix %s\n", cfg.path)
+		return
+	}
 	cfg.io.Debug(frio.Indent(w))
+}
+
+// drop frees what is not needed: the control socket that is there goes on.
+func (cfg *controlConfig) drop() {
+	if cfg.io != nil {
+		cfg.io = nil
+		cfg.ctx.Free()
+	}
 }
 
 // controlServer answers commands. It has a thread of its own, so that it answers also when the others do not.
@@ -104,6 +116,7 @@ type controlServer struct {
 // none: the file of the present one may be in the way, so that goes first.
 func (c *controlServer) change(w *watch, cfg *controlConfig) (*controlServer, error) {
 	if c != nil && cfg != nil && c.section.Equal(cfg.section) {
+		cfg.drop()
 		return c, nil
 	}
 	c.close()
@@ -126,7 +139,9 @@ func (c *controlServer) open(cfg *controlConfig) error {
 	}
 	pool.Start()
 	cfg.ctx.Detach()
-	if c.listener, err = netconn.Listen(pool.Threads()[0], cfg.ctx, cfg.io); err != nil {
+	one := cfg.io
+	cfg.io = nil
+	if c.listener, err = netconn.Listen(pool.Threads()[0], cfg.ctx, one); err != nil {
 		_, _ = pool.Stop(0)
 		return err
 	}

@@ -136,7 +136,7 @@ func (l *listen) close(lane *transport.Lane) {
 	}
 }
 
-func (l *listen) debug(w io.Writer, lanes transport.Lanes) {
+func (l *listen) debug(w io.Writer, lanes transport.Lanes, deep bool) {
 	fmt.Fprintf(w, "listen %s\n", l.name)
 	in := frio.Indent(w)
 	if l.idle > 0 {
@@ -148,7 +148,10 @@ func (l *listen) debug(w io.Writer, lanes transport.Lanes) {
 	if l.radius != nil {
 		l.radius.debug(in)
 	}
-	l.io.Debug(in)
+	debugIO(in, l.io, deep)
+	if !deep {
+		return
+	}
 	for _, lane := range lanes {
 		lane.Each(func(c *transport.Conn) {
 			if s, ok := c.User().(*session); ok && s.listen == l && !s.alone() {

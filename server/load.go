@@ -120,30 +120,9 @@ func (l *loader) names(list []*conf.Section) {
 	}
 }
 
-// targets reads the home_servers, or, where names are given, those of them that are called so.
-func (l *loader) targets(root *conf.Section, names map[string]bool) {
-	list := root.TakeSections("home_server")
-	l.names(list)
-	for _, cs := range list {
-		if names != nil && !names[cs.Name2] {
-			continue
-		}
-		t := &target{name: cs.Name2, at: cs.Pos, text: textOf(cs)}
-		ctx, err := l.server.ctx.New("home_server " + cs.Name2)
-		if err == nil {
-			t.io, err = frio.ParseClient(ctx, cs)
-		}
-		if err != nil {
-			l.add(cs, err)
-			l.excuse(cs)
-		}
-		l.server.targets = append(l.server.targets, t)
-	}
-}
-
 // service reads one `server NAME { }`.
 func (l *loader) service(cs *conf.Section) {
-	v := &service{server: l.server, name: cs.Name2}
+	v := &service{name: cs.Name2}
 	l.server.services = append(l.server.services, v)
 	l.namespace(cs, v)
 	listens := cs.TakeSections("listen")
@@ -202,21 +181,6 @@ func (l *loader) ineffective(p *conf.Pair, in space) {
 	l.errs = append(l.errs, e)
 }
 
-// target looks up a home_server by name.
-func (l *loader) target(p *conf.Pair) *target {
-	var names []string
-	for _, t := range l.server.targets {
-		if t.name == p.Value {
-			return t
-		}
-		names = append(names, t.name)
-	}
-	err := p.Errorf("target: no home_server `%s`", p.Value)
-	err.Hint = conf.DidYouMean(p.Value, names)
-	l.errs = append(l.errs, err)
-	return nil
-}
-
 // listen reads one `listen NAME { }`.
 func (l *loader) listen(cs *conf.Section, v *service) {
 	one := &listen{service: v, name: cs.Name2, log: l.server.opt.Logger.With("listen", v.name+"."+cs.Name2)}
@@ -228,7 +192,7 @@ func (l *loader) listen(cs *conf.Section, v *service) {
 	if v.home != nil {
 		one.home = &homeListen{listen: one, cfg: v.home}
 	}
-	ctx, err := v.server.ctx.New("listen " + cs.Name2)
+	ctx, err := l.server.ctx.New("listen " + cs.Name2)
 	if err == nil {
 		one.ctx = ctx
 		one.text = textOf(cs, v.space)

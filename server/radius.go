@@ -150,20 +150,22 @@ func safely(cs *conf.Section) {
 	}
 }
 
-// startGateway makes the gateway, if there is a server of namespace radius.
-func (s *Server) startGateway() error {
-	if s.radius == nil {
+// startGateway makes the gateway, if there is a server of namespace radius in c.
+func (s *Server) startGateway(c *contents) error {
+	if c.radius == nil {
 		return nil
 	}
-	g, err := gateway.New(s.lanes, s.radius, gateway.Options{Logger: s.opt.Logger, Log: s.gatewayLog(&s.operations.log)})
+	g, err := gateway.New(s.lanes, c.radius, gateway.Options{Logger: s.opt.Logger, Log: s.gatewayLog(&c.operations.log)})
 	if err != nil {
 		return fmt.Errorf("gateway: %w", err)
 	}
 	s.gateway = g
-	for _, l := range s.all() {
-		if r := l.radius; r != nil {
-			r.listen = g.NewListen(l.service.name+"."+l.name, r.cfg, r.config)
-		}
-	}
 	return nil
+}
+
+// meet gives a listen of namespace radius, which is to begin, to the gateway.
+func (l *listen) meet(g *gateway.Gateway) {
+	if r := l.radius; r != nil {
+		r.listen = g.NewListen(l.id(), r.cfg, r.config)
+	}
 }

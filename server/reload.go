@@ -6,17 +6,14 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"slices"
 	"syscall"
-	"time"
 
 	"github.com/frio-io/frio"
 	"github.com/frio-io/frio/conf"
 	"github.com/frio-io/frio/radius/gateway"
-	"github.com/frio-io/frio/transport"
+	"github.com/frio-io/frio/talloc"
 )
-
-// retireTick is how often a listen that ends is looked at, until its connections have ended.
-const retireTick = 5 * time.Millisecond
 
 // ReloadFile makes the running Server, which Start has started, what the file says. Listens that are the same keep their sockets and connections, and
 // read their certificates and CRLs again; home servers and clients that are the same keep what is known of them; what is new begins. Listens that
@@ -63,42 +60,67 @@ func (r *reload) run() error {
 	if err := r.open(); err != nil {
 		return err
 	}
-	if err := r.gateway(); err != nil {
-		return err
+	starts := r.new.radius != nil && r.old.gateway == nil
+	if starts {
+		if err := r.old.startGateway(&r.new.contents); err != nil {
+			return err
+		}
 	}
 	if r.new.threads != r.old.threads {
 		r.old.opt.Logger.Warn("reload: thread { } changes at the next start only")
 	}
+	// Who goes takes what has come by what holds still.
+	end := r.old.retire(r.gone)
+	if r.new.radius != nil && !starts {
+		r.old.gateway.Load(r.new.radius)
+	}
+	left := r.targets()
 	r.refresh()
-	for _, l := range r.gone {
-		r.old.retire(l)
+	r.begin(r.opened)
+	if r.old.end(r.gone, end) {
+		for _, t := range left {
+			t.ctx.Free()
+		}
 	}
 	if r.new.radius == nil && r.old.gateway != nil {
 		r.old.gateway.Load(&gateway.Config{Realms: new(gateway.Realms)}) // it has nobody to ask, nor to answer
 	}
-	for _, l := range r.waiting {
-		if err := l.io.Open(); err != nil {
-			r.late = errors.Join(r.late, err)
-			r.lose(l)
-			l.ctx.Free()
-			continue
-		}
-		r.opened = append(r.opened, l)
-	}
-	for _, l := range r.opened {
-		if err := r.old.begin(l); err != nil {
-			r.late = errors.Join(r.late, err)
-			r.lose(l) // Spread has closed it
-		}
-	}
+	r.begin(r.openWaiting())
 	r.adopt()
 	r.late = errors.Join(r.late, r.old.operate(&r.old.operations))
+	r.old.before = append(r.old.before, &r.new.ctx)
+	r.old.forget()
 	r.old.publish()
 	return nil
 }
 
+// openWaiting opens the listens whose addresses are free by now.
+func (r *reload) openWaiting() (opened []*listen) {
+	for _, l := range r.waiting {
+		if err := l.io.Open(); err != nil {
+			r.lose(l, err)
+			l.ctx.Free()
+			continue
+		}
+		opened = append(opened, l)
+	}
+	return opened
+}
+
+// begin serves listens that are open.
+func (r *reload) begin(list []*listen) {
+	for _, l := range list {
+		l.meet(r.old.gateway)
+		if err := l.spread(r.old.pool, r.old.lanes, 0); err != nil {
+			r.lose(l, err) // Spread has closed it
+			l.release()
+		}
+	}
+}
+
 // lose notes a listen that does not run: the next reload tries it again.
-func (r *reload) lose(l *listen) {
+func (r *reload) lose(l *listen, err error) {
+	r.late = errors.Join(r.late, err)
 	if r.lost == nil {
 		r.lost = map[*listen]bool{}
 	}
@@ -144,17 +166,31 @@ func (r *reload) open() error {
 	return nil
 }
 
-// gateway gives the gateway its configuration.
-func (r *reload) gateway() error {
-	switch {
-	case r.new.radius == nil:
-	case r.old.gateway == nil:
-		r.old.radius = r.new.radius
-		return r.old.startGateway()
-	default:
-		r.old.gateway.Load(r.new.radius)
+// targets has relays go on with the targets that are the same, and these read their files again. What it returns only listens that are gone use.
+func (r *reload) targets() (left []*target) {
+	before := map[string]*target{}
+	for _, t := range r.old.targets {
+		before[t.name] = t
 	}
-	return nil
+	for i, t := range r.new.targets {
+		same := before[t.name]
+		if same == nil || same.text != t.text {
+			continue
+		}
+		delete(before, t.name)
+		refreshed(same.io, r.old.opt.Logger)
+		for _, v := range r.new.services {
+			if v.target == t {
+				v.target = same
+			}
+		}
+		r.new.targets[i] = same
+		t.ctx.Free()
+	}
+	for _, t := range before {
+		left = append(left, t)
+	}
+	return left
 }
 
 // refresh has what stays read its files, and do what the new configuration says.
@@ -196,7 +232,6 @@ func refreshed(one frio.IO, log *slog.Logger) {
 func (r *reload) adopt() {
 	s, n := r.old, r.new
 	for _, v := range n.services {
-		v.server = s
 		list := v.listens[:0]
 		for _, l := range v.listens {
 			if same := r.kept[l]; same != nil {
@@ -209,82 +244,19 @@ func (r *reload) adopt() {
 		v.listens = list
 	}
 	s.mu.Lock()
-	s.services, s.targets, s.notes, s.radius = n.services, n.targets, n.notes, n.radius
+	s.contents = n.contents
 	s.mu.Unlock()
-	s.operations = n.operations
-	s.before = append(s.before, &n.ctx)
-	left := s.before[:0]
-	for _, ctx := range s.before {
-		if ctx.Total().Contexts == 0 {
-			ctx.Free() // nothing of that configuration is in use any more
-			continue
-		}
-		left = append(left, ctx)
-	}
-	s.before = left
 }
 
-// begin serves a listen that is open.
-func (s *Server) begin(l *listen) error {
-	if l.radius != nil {
-		l.radius.listen = s.gateway.NewListen(l.id(), l.radius.cfg, l.radius.config)
-	}
-	return l.spread(s.pool, s.lanes, 0)
-}
-
-// retire ends a listen: it takes nobody any more, its connections end when what is under way is answered.
-func (s *Server) retire(l *listen) {
-	for _, lane := range s.lanes {
-		// A loop that takes nothing has stopped.
-		_ = lane.Loop().Post(func() {
-			for _, p := range l.ports {
-				if p.Lane() == lane {
-					p.Refuse()
-				}
-			}
-			lane.Each(func(c *transport.Conn) {
-				if p := c.Port(); p != nil && p.Near() != c && l.has(p) {
-					c.User().Drain(c)
-				}
-			})
-		})
-	}
-	end := time.Now().Add(s.opt.Drain)
-	for l.busy() && time.Now().Before(end) {
-		time.Sleep(retireTick)
-	}
-	l.members.End(net.ErrClosed)
-	for !l.ended() && time.Now().Before(end.Add(time.Second)) {
-		time.Sleep(retireTick) // its address is free then
-	}
-}
-
-// busy tells whether something is under way. Thread: any.
-func (l *listen) busy() bool {
-	if l.counts.Open.Load() > 0 {
-		return true
-	}
-	r := l.radius
-	return r != nil && r.listen != nil && r.listen.Counts.Open.Load()+r.listen.Counts.Pending.Load() > 0
-}
-
-// ended tells whether all sockets are closed. Thread: any.
-func (l *listen) ended() bool {
-	for _, p := range l.ports {
-		if !p.Ended() {
+// forget frees what is in use no more of the earlier configurations.
+func (s *Server) forget() {
+	s.before = slices.DeleteFunc(s.before, func(ctx *talloc.Context) bool {
+		if ctx.Total().Contexts > 0 {
 			return false
 		}
-	}
-	return true
-}
-
-func (l *listen) has(p *transport.Port) bool {
-	for _, one := range l.ports {
-		if one == p {
-			return true
-		}
-	}
-	return false
+		ctx.Free()
+		return true
+	})
 }
 
 // id is "server.listen".

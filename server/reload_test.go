@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -62,6 +63,20 @@ func (r *reloadable) dial(network, addr string) net.Conn {
 	}
 	r.Cleanup(func() { c.Close() })
 	return c
+}
+
+// dialSoon connects to a port that is being opened.
+func (r *reloadable) dialSoon(port int) net.Conn {
+	r.Helper()
+	addr := fmt.Sprintf("127.0.0.1:%d", port)
+	for end := time.Now().Add(10 * time.Second); ; runtime.Gosched() {
+		if c, err := net.Dial("tcp", addr); err == nil {
+			r.Cleanup(func() { c.Close() })
+			return c
+		} else if time.Now().After(end) {
+			r.Fatal(err)
+		}
+	}
 }
 
 func echoOn(listens ...string) string {

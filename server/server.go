@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -65,27 +66,39 @@ type Server struct {
 	before []*talloc.Context // of earlier configurations, of which something is in use
 
 	mu       sync.Mutex
-	services []*service      // guarded by mu, once it is running: a reload replaces it, as of what follows
-	targets  []*target       // guarded by mu
-	notes    conf.Errors     // guarded by mu: of reading
-	radius   *gateway.Config // guarded by mu: nil without a server of namespace radius
+	contents // guarded by mu, once it is running: a reload replaces it
 
-	threads    threads
-	operations operations
-	watch      watch
-	lanes      transport.Lanes // one, of a Server that was given a loop
-	pool       *thread.Pool    // nil of such a one
-	running    atomic.Pointer[thread.Pool]
-	gateway    *gateway.Gateway // of namespace radius, from Start on; nil without
-	drain      event.Timer
-	deadline   time.Time // of draining; zero: not draining
-	drained    func()
-	closed     bool
+	threads  threads
+	watch    watch
+	lanes    transport.Lanes // one, of a Server that was given a loop
+	pool     *thread.Pool    // nil of such a one
+	running  atomic.Pointer[thread.Pool]
+	gateway  *gateway.Gateway // of namespace radius, from Start on; nil without
+	drain    event.Timer
+	deadline time.Time // of draining; zero: not draining
+	drained  func()
+	closed   bool
 }
 
-// Notes are what the configuration's methods have to say that is no mistake: keys without effect, certificates that end soon.
+// contents is what a configuration has in it.
+type contents struct {
+	services   []*service
+	targets    []*target
+	notes      conf.Errors     // of reading
+	radius     *gateway.Config // nil without a server of namespace radius
+	operations operations
+}
+
+// present returns the contents of the configuration that holds. Thread: any.
+func (s *Server) present() contents {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.contents
+}
+
+// Notes are what the configuration's methods have to say that is no mistake: keys without effect, certificates that end soon. Thread: any.
 func (s *Server) Notes() conf.Errors {
-	notes := s.notes
+	notes := slices.Clone(s.present().notes)
 	s.visit(func(io frio.IO) {
 		if n, ok := io.(frio.Noter); ok {
 			notes = append(notes, n.Notes()...)
@@ -106,17 +119,17 @@ func (s *Server) visit(see func(frio.IO)) {
 			io = layer.Lower()
 		}
 	}
-	for _, l := range s.all() {
+	now := s.present()
+	for _, l := range now.all() {
 		down(l.io)
 	}
-	for _, t := range s.targets {
+	for _, t := range now.targets {
 		down(t.io)
 	}
 }
 
 // service is one `server NAME { }`.
 type service struct {
-	server  *Server
 	name    string
 	space   space
 	target  *target               // of a relay
@@ -124,19 +137,6 @@ type service struct {
 	home    *homeConfig           // of namespace home
 	clients *conf.Pair            // the same: the name of its clients; nil: the global ones
 	listens []*listen
-}
-
-// target is one `home_server NAME { }`.
-type target struct {
-	name string
-	at   conf.Pos
-	text string  // stands for its section
-	io   frio.IO // as parsed, never connected: each connection is a copy of it
-}
-
-// dial makes a connection to the target, not connected yet, with memory of ctx. Thread: any.
-func (t *target) dial(ctx *talloc.Context) (frio.IO, error) {
-	return t.io.(frio.Copier).Copy(ctx)
 }
 
 // Open opens all listeners, or none, and serves them on loop. The error is that of the first that could not be opened. loop must run
@@ -151,10 +151,11 @@ func (s *Server) Open(loop *event.Loop) error {
 	}
 	s.lanes = transport.Lanes{lane}
 	s.drain.Init((*drainer)(s))
-	if err := s.startGateway(); err != nil {
+	if err := s.startGateway(&s.contents); err != nil {
 		return err
 	}
 	for _, l := range s.all() {
+		l.meet(s.gateway)
 		if err := l.open(lane); err != nil {
 			s.Close()
 			return err
@@ -164,11 +165,10 @@ func (s *Server) Open(loop *event.Loop) error {
 }
 
 // all returns all listens. Thread: any.
-func (s *Server) all() []*listen {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	var list []*listen
-	for _, v := range s.services {
+func (s *Server) all() []*listen { return s.present().all() }
+
+func (c contents) all() (list []*listen) {
+	for _, v := range c.services {
 		list = append(list, v.listens...)
 	}
 	return list
@@ -256,29 +256,42 @@ func (s *Server) Sessions() int {
 	return count
 }
 
-// Debug writes everything about the server, nested.
+// Debug writes everything about the server, nested. Of what threads of its own have it writes names and counts only. Thread: that of the loop
+// that Open was given, else any that is none of the Server's.
 func (s *Server) Debug(w io.Writer) {
-	for _, v := range s.services {
+	now, in := s.present(), frio.Indent(w)
+	deep := s.running.Load() == nil
+	for _, v := range now.services {
 		fmt.Fprintf(w, "server %s\n", v.name)
-		in := frio.Indent(w)
 		fmt.Fprintf(in, "namespace %v", v.space)
 		if v.target != nil {
 			fmt.Fprintf(in, ", target %s", v.target.name)
 		}
 		fmt.Fprintln(in)
 		for _, l := range v.listens {
-			l.debug(in, s.lanes)
+			l.debug(in, s.lanes, deep)
 		}
 	}
-	for _, t := range s.targets {
+	for _, t := range now.targets {
 		fmt.Fprintf(w, "home_server %s\n", t.name)
-		t.io.Debug(frio.Indent(w))
+		debugIO(in, t.io, deep)
 	}
-	if s.radius != nil {
-		s.radius.Debug(w)
+	if g := s.watch.gateway(); g != nil {
+		g.Debug(w)
+	} else if now.radius != nil {
+		now.radius.Debug(w)
 	}
-	s.operations.debug(w)
+	s.watch.debug(w, &now.operations)
 	s.DebugThreads(w)
+}
+
+// debugIO writes all about an IO, or only its name.
+func debugIO(w io.Writer, one frio.IO, deep bool) {
+	if deep {
+		one.Debug(w)
+	} else {
+		fmt.Fprintln(w, one.Describe())
+	}
 }
 
 // trace logs the line of an event, if somebody wants it.

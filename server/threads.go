@@ -108,13 +108,14 @@ func (s *Server) Start(report func(error)) error {
 	s.pool = pool
 	s.running.Store(pool)
 	if s.lanes, err = transport.NewLanes(pool); err == nil {
-		err = s.startGateway()
+		err = s.startGateway(&s.contents)
 	}
 	pool.Start()
 	for number, l := range s.all() {
 		if err != nil {
 			break
 		}
+		l.meet(s.gateway)
 		err = l.start(pool, s.lanes, number)
 	}
 	if err != nil {

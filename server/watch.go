@@ -30,11 +30,13 @@ func (l *loader) operations(root *conf.Section) {
 	}
 }
 
-func (o *operations) debug(w io.Writer) {
-	o.log.debug(w)
-	o.metrics.debug(w)
+func (w *watch) debug(to io.Writer, o *operations) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	o.log.debug(to)
+	o.metrics.debug(to)
 	if o.control != nil {
-		o.control.debug(w)
+		o.control.debug(to)
 	}
 }
 
@@ -95,8 +97,8 @@ func (s *Server) operate(ops *operations) error {
 	if s.opt.Output != nil {
 		errs = append(errs, s.opt.Output.change(&ops.log))
 	}
-	if shown := w.shown.Load(); shown != nil && shown.gateway != nil {
-		shown.gateway.SetLog(s.gatewayLog(&ops.log))
+	if s.gateway != nil {
+		s.gateway.SetLog(s.gatewayLog(&ops.log))
 	}
 	var err error
 	w.metrics, err = w.changeMetrics(w.metrics, &ops.metrics)
@@ -142,6 +144,14 @@ func (l *listen) shown() shownListen {
 		}
 	}
 	return one
+}
+
+// gateway is the one that runs; nil without.
+func (w *watch) gateway() *gateway.Gateway {
+	if now := w.shown.Load(); now != nil {
+		return now.gateway
+	}
+	return nil
 }
 
 // drains says that nobody is taken any more.
