@@ -91,8 +91,8 @@ func (l *lane) renew(gone []*homeState) {
 		}
 	}
 	l.lane.Each(func(c *transport.Conn) {
-		if s, ok := c.User().(*source); ok && s.one && s.up && !s.identify() {
-			s.close()
+		if s, ok := c.User().(*source); ok && s.one && s.up && !s.drains && !s.identify() {
+			s.Drain(c) // what it asked as a client is answered
 		}
 	})
 }

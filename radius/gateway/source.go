@@ -196,8 +196,8 @@ func (s *source) Message(c *transport.Conn, m *transport.Message) {
 			s.unknown(m.Remote, err)
 			return
 		}
-	case !s.identify():
-		s.close() // it was a client of the configuration before
+	case !s.drains && !s.identify():
+		s.Drain(c) // it was a client of the configuration before
 		return
 	}
 	if s.one {
