@@ -6,9 +6,11 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // What cannot be opened beside the listens ends the start with an error that names it.
@@ -44,6 +46,12 @@ func TestRunLogFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.signal(syscall.SIGHUP)
+	// Two signals that wait come in any order.
+	for end := time.Now().Add(patience); time.Now().Before(end); runtime.Gosched() {
+		if data, err := os.ReadFile(path); err == nil && strings.Contains(string(data), "reloaded") {
+			break
+		}
+	}
 	p.signal(syscall.SIGTERM)
 	p.exits(0)
 	data, err := os.ReadFile(path)

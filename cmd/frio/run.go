@@ -34,14 +34,17 @@ func run(args []string, std streams) int {
 	if len(rest) > 1 {
 		return misuse(fs, std, "it takes one FILE, not %d", len(rest))
 	}
-	// From here on a signal is not lost, whenever it comes.
-	signals := make(chan os.Signal, 4)
-	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
+	// From here on a signal is not lost, whenever it comes: what asks for the end has a channel of its own, and one reload that waits reads
+	// what several SIGHUPs are about.
+	signals, hangups := make(chan os.Signal, 4), make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
 	defer signal.Stop(signals)
+	signal.Notify(hangups, syscall.SIGHUP)
+	defer signal.Stop(hangups)
 
 	output := server.NewOutput(std.err, *debug)
 	defer output.Close()
-	d := &daemon{std: std, output: output, log: output.Logger(), debug: *debug, signals: signals, pidfile: *pidfile, certs: *certs}
+	d := &daemon{std: std, output: output, log: output.Logger(), debug: *debug, signals: signals, hangups: hangups, pidfile: *pidfile, certs: *certs}
 	root := talloc.Root("main")
 	defer root.Free()
 	return d.run(root, rest)
@@ -53,11 +56,12 @@ type daemon struct {
 	output  *server.Output
 	log     *slog.Logger
 	debug   bool
-	signals chan os.Signal
-	pidfile string // where the number of the process goes; "": nowhere
-	certs   string // where the certificates of the built-in configuration go; "": into a directory of their own
-	hint    string // what the built-in configuration says of itself
-	remove  func() // takes that directory away
+	signals chan os.Signal // SIGTERM, SIGINT
+	hangups chan os.Signal // SIGHUP
+	pidfile string         // where the number of the process goes; "": nowhere
+	certs   string         // where the certificates of the built-in configuration go; "": into a directory of their own
+	hint    string         // what the built-in configuration says of itself
+	remove  func()         // takes that directory away
 }
 
 func (d *daemon) run(root *talloc.Context, file []string) int {
@@ -139,14 +143,15 @@ func (d *daemon) fail(err error) int {
 
 // watch does what signals ask for, until one of them asks for the end.
 func (d *daemon) watch(s *server.Server, file []string) {
-	for sig := range d.signals {
-		if sig == syscall.SIGHUP {
+	for {
+		select {
+		case <-d.hangups:
 			d.reload(s, file)
-			continue
+		case sig := <-d.signals:
+			d.log.Info("stops", "signal", sig.String())
+			d.notify("STOPPING=1")
+			return
 		}
-		d.log.Info("stops", "signal", sig.String())
-		d.notify("STOPPING=1")
-		return
 	}
 }
 
@@ -171,17 +176,12 @@ func (d *daemon) reload(s *server.Server, file []string) {
 
 // hurry ends the program at a second signal, until the servers have ended. Thread: its own.
 func (d *daemon) hurry(ended <-chan struct{}) {
-	for {
-		select {
-		case <-ended:
-			return
-		case sig := <-d.signals:
-			if sig != syscall.SIGHUP {
-				d.log.Warn("ends at once", "signal", sig.String())
-				d.output.Close()
-				os.Exit(exitFailed)
-			}
-		}
+	select {
+	case <-ended:
+	case sig := <-d.signals:
+		d.log.Warn("ends at once", "signal", sig.String())
+		d.output.Close()
+		os.Exit(exitFailed)
 	}
 }
 
