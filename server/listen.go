@@ -163,15 +163,19 @@ func (l *listen) debug(w io.Writer, lanes transport.Lanes, deep bool) {
 
 // radiusListen is what a listen of namespace radius has besides.
 type radiusListen struct {
-	cfg    *gateway.ListenConfig
+	cfg    *gateway.ListenConfig // as read; the listen's own once it is there
 	config transport.Config
 	listen *gateway.Listen // from Start on
 }
 
 func (r *radiusListen) debug(w io.Writer) {
+	cfg := r.cfg
+	if r.listen != nil {
+		cfg = r.listen.Config()
+	}
 	clients := "the global clients"
-	if r.cfg.Clients != "" {
-		clients = "clients " + r.cfg.Clients
+	if cfg.Clients != "" {
+		clients = "clients " + cfg.Clients
 	}
 	fmt.Fprintf(w, "takes requests of %s\n", clients)
 }

@@ -72,7 +72,7 @@ func (r *reload) run() error {
 	// Who goes takes what has come by what holds still.
 	end := r.old.retire(r.gone)
 	if r.new.radius != nil && !starts {
-		r.old.gateway.Load(r.new.radius)
+		r.load()
 	}
 	left := r.targets()
 	r.refresh()
@@ -92,6 +92,21 @@ func (r *reload) run() error {
 	r.old.forget()
 	r.old.publish()
 	return nil
+}
+
+// load gives the gateway, and the listens that stay, their configuration.
+func (r *reload) load() {
+	for l, same := range r.kept {
+		if l.radius != nil {
+			same.radius.listen.Announce(l.radius.cfg)
+		}
+	}
+	r.old.gateway.Load(r.new.radius)
+	for l, same := range r.kept {
+		if l.radius != nil {
+			same.radius.listen.SetConfig(l.radius.cfg)
+		}
+	}
 }
 
 // openWaiting opens the listens whose addresses are free by now.
@@ -193,13 +208,9 @@ func (r *reload) targets() (left []*target) {
 	return left
 }
 
-// refresh has what stays read its files, and do what the new configuration says.
+// refresh has what stays read its files.
 func (r *reload) refresh() {
 	for l, same := range r.kept {
-		if l.radius != nil && same.radius != nil {
-			same.radius.listen.SetConfig(l.radius.cfg)
-			same.radius.cfg = l.radius.cfg
-		}
 		refreshed(same.io, r.old.opt.Logger)
 		l.ctx.Free()
 	}

@@ -46,8 +46,9 @@ func TestReloadWatched(t *testing.T) {
 		})
 	}
 	for range 5 {
-		r.must(r.load(gateway))
-		r.must(r.load(relay))
+		for _, text := range []string{gateway, gateway, relay, relay} {
+			r.must(r.load(text))
+		}
 	}
 	close(stop)
 	watching.Wait()

@@ -21,6 +21,7 @@ type Listen struct {
 	gateway *Gateway
 	Name    string // "server.listen", for logs and metrics
 	cfg     atomic.Pointer[ListenConfig]
+	next    atomic.Pointer[nextConfig] // nil: there is none
 	message transport.Config
 	log     *slog.Logger
 
@@ -62,7 +63,33 @@ func (g *Gateway) NewListen(name string, cfg *ListenConfig, message transport.Co
 }
 
 // SetConfig changes what the listen does with what comes from then on. Thread: any.
-func (l *Listen) SetConfig(cfg *ListenConfig) { l.cfg.Store(cfg) }
+func (l *Listen) SetConfig(cfg *ListenConfig) {
+	l.cfg.Store(cfg)
+	l.next.Store(nil)
+}
+
+// Config returns what the listen does. Thread: any.
+func (l *Listen) Config() *ListenConfig { return l.cfg.Load() }
+
+// nextConfig is what holds from a configuration on.
+type nextConfig struct {
+	cfg    *ListenConfig
+	serial uint64
+}
+
+// Announce has the listen take the clients that cfg names once the next configuration is loaded, at the same moment: the list that it had may have
+// another name there. SetConfig follows. Thread: that of Load.
+func (l *Listen) Announce(cfg *ListenConfig) {
+	l.next.Store(&nextConfig{cfg, l.gateway.serial.Load() + 1})
+}
+
+// under is what the listen does under a configuration.
+func (l *Listen) under(current *snapshot) *ListenConfig {
+	if next := l.next.Load(); next != nil && current.serial >= next.serial {
+		return next.cfg
+	}
+	return l.cfg.Load()
+}
 
 // Serve gives a connection, or a socket for datagrams, its source.
 func (l *Listen) Serve(c *transport.Conn) (transport.User, transport.Config) {
@@ -150,7 +177,7 @@ func (s *source) identify() bool {
 }
 
 func (s *source) find(current *snapshot, addr netip.Addr, cert *x509.Certificate) (*Client, error) {
-	cfg := s.listen.cfg.Load()
+	cfg := s.listen.under(current)
 	list := current.Clients[cfg.Clients]
 	if list == nil {
 		return nil, errNoClients
