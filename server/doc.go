@@ -36,5 +36,6 @@
 // Start, in place of Open, runs it on the threads of `thread { network, workers }`, by default a network thread per core: the sockets of the
 // listens live on one after the other, and sessions are placed on the least loaded, but for those on a datagram socket, which stay with it. A
 // udp listen has a socket for each of the threads, where the system can keep a peer to one of them; `shards` in `udp { }` says
-// otherwise. Then only Shutdown, Sessions and DebugThreads may be called, each from any goroutine that is none of the Server's.
+// otherwise. Then only Shutdown, ReloadFile, Sessions, Notes, Debug and DebugThreads may be called, from any goroutine that is none of the Server's; the
+// first two from one only.
 package server

@@ -112,15 +112,19 @@ func (l *Listen) Fault(p *transport.Port, err error) {
 	l.lines.warn(l.log, p.Lane().Loop().Now(), "accept", slog.Any("error", err))
 }
 
-// Gone counts a connection that was closed.
+// Gone counts a connection that was closed. What is under way has nobody to be answered to.
 func (l *Listen) Gone(c *transport.Conn) {
-	if !isPeer(c) {
+	if isPeer(c) {
+		l.Counts.Open.Add(-1)
+	}
+	s, ok := c.User().(*source)
+	if !ok {
 		return
 	}
-	l.Counts.Open.Add(-1)
-	if s, ok := c.User().(*source); ok {
-		s.gone()
+	for r := s.first; r != nil; r = s.first {
+		r.finish(OutcomeGone)
 	}
+	s.gone()
 }
 
 // source is where requests come from: a connection, or a socket for datagrams. It belongs to the connection's thread.
@@ -293,11 +297,8 @@ func (s *source) settled() {
 	}
 }
 
-// close ends the connection. What is under way has nobody to be answered to.
+// close ends the connection.
 func (s *source) close() {
-	for r := s.first; r != nil; r = s.first {
-		r.finish(OutcomeGone)
-	}
 	if err := s.conn.Close(); err != nil {
 		s.listen.lines.warn(s.listen.log, s.lane.lane.Loop().Now(), "close", slog.Any("error", err))
 	}
