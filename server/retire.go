@@ -4,7 +4,6 @@ import (
 	"net"
 	"time"
 
-	"github.com/frio-io/frio"
 	"github.com/frio-io/frio/transport"
 )
 
@@ -25,37 +24,8 @@ func (s *Server) retire(list []*listen) (end time.Time) {
 	for _, p := range ports {
 		p.Retire()
 	}
-	s.eachLane(end, func(lane *transport.Lane) { lane.Retire(ports) })
+	s.lanes.Do(end, func(at int) { s.lanes[at].Retire(ports) })
 	return end
-}
-
-// eachLane calls do on every lane, and waits for that until late.
-func (s *Server) eachLane(late time.Time, do func(*transport.Lane)) {
-	done := make(chan struct{}, len(s.lanes))
-	count := 0
-	for _, lane := range s.lanes {
-		f := func() {
-			do(lane)
-			done <- struct{}{}
-		}
-		err := lane.Loop().Post(f)
-		for err == frio.ErrAgain && time.Now().Before(late) {
-			time.Sleep(retireTick) // its loop has too much to do
-			err = lane.Loop().Post(f)
-		}
-		if err == nil {
-			count++
-		}
-	}
-	timer := time.NewTimer(time.Until(late))
-	defer timer.Stop()
-	for range count {
-		select {
-		case <-done:
-		case <-timer.C:
-			return
-		}
-	}
 }
 
 // end waits until listens that retire have nothing under way, not longer than until late, and closes them: their addresses are free then. False: a

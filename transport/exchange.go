@@ -75,13 +75,13 @@ type Table struct {
 // slot is the answers that the same sweep forgets, the oldest first. Those of a later round may be among them.
 type slot struct{ first, last *Exchange }
 
-// NewTable makes a table of at most max Exchanges.
+// NewTable makes a table of at most max Exchanges. Thread: any; all else is the lane's.
 func NewTable(lane *Lane, max int) *Table {
 	size := 1
 	for size < max {
 		size *= 2
 	}
-	t := &Table{lane: lane, seed: maphash.MakeSeed(), buckets: make([]*Exchange, size), max: max, began: lane.loop.Now()}
+	t := &Table{lane: lane, seed: maphash.MakeSeed(), buckets: make([]*Exchange, size), max: max, began: lane.loop.System().Now()}
 	t.timer.Init((*sweeper)(t))
 	lane.OnEnd(t.timer.Stop)
 	return t

@@ -2,6 +2,8 @@ package transport
 
 import (
 	"fmt"
+	"sync"
+	"time"
 
 	"github.com/frio-io/frio"
 	"github.com/frio-io/frio/event"
@@ -39,7 +41,8 @@ type Lane struct {
 	posts   []post  // datagrams to be sent
 	arena   []byte  // their data
 	used    int     // of arena
-	ends    []func()
+	mu      sync.Mutex
+	ends    []func() // guarded by mu
 	// flushing: no user is called, what there is to tell is told later. reading: the reservation of set is in use.
 	flushing, reading bool
 }
@@ -69,13 +72,20 @@ func NewLane(loop *event.Loop, ctx *talloc.Context, index int) (*Lane, error) {
 // Destroy takes what the lane has out of its loop, when its context is freed: before the loop ends.
 func (l *Lane) Destroy() {
 	l.task.Cancel()
-	for _, end := range l.ends {
+	l.mu.Lock()
+	ends := l.ends
+	l.mu.Unlock()
+	for _, end := range ends {
 		end()
 	}
 }
 
-// OnEnd has f called when the lane ends, to take timers out of the loop.
-func (l *Lane) OnEnd(f func()) { l.ends = append(l.ends, f) }
+// OnEnd has f called on the lane's thread when it ends, to take timers out of the loop. Thread: any.
+func (l *Lane) OnEnd(f func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.ends = append(l.ends, f)
+}
 
 // Loop returns the loop. Thread: any.
 func (l *Lane) Loop() *event.Loop { return l.loop }
@@ -104,6 +114,40 @@ func NewLanes(pool *thread.Pool) (Lanes, error) {
 		list = append(list, l)
 	}
 	return list, nil
+}
+
+// postPause is how soon Do tries a loop again that has too much to do.
+const postPause = 5 * time.Millisecond
+
+// Do calls f on each lane's thread, with the lane's number, and waits for that until late; false: one has not come to it, or its loop has
+// ended. Thread: none of the lanes'.
+func (s Lanes) Do(late time.Time, f func(at int)) bool {
+	done := make(chan struct{}, len(s))
+	count := 0
+	for i, l := range s {
+		run := func() {
+			f(i)
+			done <- struct{}{}
+		}
+		err := l.loop.Post(run)
+		for err == frio.ErrAgain && time.Now().Before(late) {
+			time.Sleep(postPause)
+			err = l.loop.Post(run)
+		}
+		if err == nil {
+			count++
+		}
+	}
+	timer := time.NewTimer(time.Until(late))
+	defer timer.Stop()
+	for range count {
+		select {
+		case <-done:
+		case <-timer.C:
+			return false
+		}
+	}
+	return count == len(s)
 }
 
 // Of returns the lane of a thread. A thread of another pool panics.
@@ -188,11 +232,15 @@ func (l *Lane) remove(c *Conn) {
 	c.next, c.prev = nil, nil
 }
 
-// Each calls f for the connections that live here; f may close the one it is called for.
+// Each calls f for the connections that live here; f may close any of them.
 func (l *Lane) Each(f func(c *Conn)) {
-	for c := l.conns; c != nil; {
-		next := c.next
-		f(c)
-		c = next
+	var list []*Conn
+	for c := l.conns; c != nil; c = c.next {
+		list = append(list, c)
+	}
+	for _, c := range list {
+		if c.lane == l && !c.over {
+			f(c)
+		}
 	}
 }

@@ -42,6 +42,7 @@ type ClientState struct {
 	Outcomes   [OutcomeCount]atomic.Uint64
 	Dropped    [radius.ReasonCount]atomic.Uint64 // requests, by what was wrong with them
 
+	of             *Client     // of the configuration that was loaded last; guarded by Gateway.mu
 	seenMA         atomic.Bool // a packet with a good Message-Authenticator came
 	seenProxyState atomic.Bool // one with Proxy-State had it
 }

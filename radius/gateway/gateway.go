@@ -3,6 +3,7 @@ package gateway
 import (
 	"crypto/rand"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"github.com/frio-io/frio/radius"
 	"github.com/frio-io/frio/radius/dict"
 	"github.com/frio-io/frio/talloc"
+	"github.com/frio-io/frio/tls/cert"
 	"github.com/frio-io/frio/transport"
 )
 
@@ -31,7 +33,8 @@ type Gateway struct {
 	opt      Options
 	wanted   atomic.Pointer[Log]
 	instance [instanceBytes]byte // RFC 2865, Section 5.33: what tells our Proxy-State from others
-	lanes    []*lane
+	on       transport.Lanes
+	lanes    []*lane // of those
 	current  atomic.Pointer[snapshot]
 	serial   atomic.Uint64
 	ids      atomic.Uint64 // of requests, for the log
@@ -79,6 +82,7 @@ func New(lanes transport.Lanes, cfg *Config, opt Options) (*Gateway, error) {
 	if _, err := rand.Read(g.instance[:]); err != nil {
 		return nil, err
 	}
+	g.on = lanes
 	for _, l := range lanes {
 		g.lanes = append(g.lanes, newLane(g, l))
 	}
@@ -117,7 +121,11 @@ func (g *Gateway) Load(cfg *Config) {
 			state := g.clients[key]
 			if state == nil {
 				state = new(ClientState)
+			} else if !c.same(state.of) {
+				state.seenMA.Store(false) // another one, by the same name, may not do what that did
+				state.seenProxyState.Store(false)
 			}
+			state.of = c
 			c.state = state
 			clients[key] = state
 		}
@@ -144,34 +152,22 @@ func (g *Gateway) Load(cfg *Config) {
 			gone = append(gone, state)
 		}
 	}
-	if g.eachLane(func(l *lane) { l.renew(gone) }) {
-		for _, state := range gone {
-			free(state.cfg.memory)
-		}
+	if !g.on.Do(time.Now().Add(laneWait), func(at int) { g.lanes[at].renew(gone) }) {
+		g.opt.Logger.Warn("a thread has not come to the new configuration yet")
+		return
+	}
+	for _, state := range gone {
+		free(state.cfg.memory)
 	}
 }
 
 // laneWait is how long a lane may take to see a new configuration; then what it may still use is not freed.
 const laneWait = 5 * time.Second
 
-// eachLane calls do on every lane and waits for it; false if one did not come to it in time.
-func (g *Gateway) eachLane(do func(l *lane)) bool {
-	done := make(chan struct{}, len(g.lanes))
-	for _, l := range g.lanes {
-		if l.lane.Loop().Post(func() { do(l); done <- struct{}{} }) != nil {
-			return false // its loop has ended, or is full
-		}
-	}
-	late := time.NewTimer(laneWait)
-	defer late.Stop()
-	for range g.lanes {
-		select {
-		case <-done:
-		case <-late.C:
-			return false
-		}
-	}
-	return true
+// same tells whether c and d are the same client, by what its packets show.
+func (c *Client) same(d *Client) bool {
+	return slices.Equal(c.Prefixes, d.Prefixes) && c.Everywhere == d.Everywhere && c.Proto == d.Proto && c.Secret.Reveal() == d.Secret.Reveal() &&
+		cert.Same(c.Certificate, d.Certificate)
 }
 
 // inherit has h use the IOs of the same home server in the configuration before, whose connections go on.

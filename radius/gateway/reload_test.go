@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -94,6 +95,66 @@ func TestReloadClient(t *testing.T) {
 	w.load(cfg)
 	if replies(nas, access(3, "bob", "hello")) || w.listens[0].Counts.UnknownClient.Load() != 1 {
 		t.Error("who is no client any more is served")
+	}
+}
+
+// What comes in one batch with what showed that the peer is no client any more is not served either.
+func TestReloadClientInBatch(t *testing.T) {
+	connected := strings.Replace(udpListen, "port = 1812\n", "port = 1812\n\t\tchildren = connected\n", 1)
+	w := newWorld(t, connected+homeText(0, "")+poolText)
+	h := w.home(0)
+	h.silent = true
+	nas := w.udp(w.nas, "192.0.2.2:4000", nil)
+	nas.send(gatewayAddr+":1812", access(1, "bob", "hello"))
+	w.until("it is there", func() bool { return h.count == 1 })
+	cfg, _ := w.parse("client other {\n\tipaddr = 192.0.2.99\n\tsecret = another\n}\n" + homeText(0, "") + poolText)
+	for id := range uint8(3) {
+		nas.send(gatewayAddr+":1812", access(2+id, "bob", "hello"))
+	}
+	w.sim.Advance(100 * time.Millisecond) // they are there
+	before := w.gateway.Config()
+	loaded := make(chan struct{})
+	go func() {
+		w.gateway.Load(cfg)
+		close(loaded)
+	}()
+	for w.gateway.Config() == before {
+		runtime.Gosched()
+	}
+	// The new configuration is there, and its lane has not looked at its connections yet.
+	w.pass(time.Second)
+	<-loaded
+	if h.count != 1 || w.listens[0].Counts.UnknownClient.Load() == 0 {
+		t.Errorf("%d requests were relayed, %d unknown", h.count, w.listens[0].Counts.UnknownClient.Load())
+	}
+	h.send(h.accept(h.last()))
+	nas.receive() // what was under way is answered
+}
+
+// What was learned of a client is not held against another one by the same name.
+func TestReloadClientIsAnother(t *testing.T) {
+	text := udpListen + homeText(0, "") + poolText
+	for _, c := range []struct {
+		name, old, new string
+		same           bool
+	}{
+		{"nothing", "", "", true},
+		{"secret", "secret = testing123", "secret = testing124", false},
+		{"address", "ipaddr = 192.0.2.2", "ipaddr = 192.0.2.0/29", false},
+		{"something else", "secret = testing123", "secret = testing123\n\tshortname = it", true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newWorld(t, text)
+			state := w.gateway.clients["/nas"]
+			state.seenMA.Store(true)
+			state.seenProxyState.Store(true)
+			state.Requests.Add(7)
+			cfg, _ := w.parse(strings.Replace(text, c.old, c.new, 1))
+			w.load(cfg)
+			if now := w.gateway.clients["/nas"]; now != state || state.seenMA.Load() != c.same || state.seenProxyState.Load() != c.same {
+				t.Errorf("it signs: %v, with Proxy-State: %v, want %v", state.seenMA.Load(), state.seenProxyState.Load(), c.same)
+			}
+		})
 	}
 }
 

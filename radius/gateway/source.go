@@ -230,6 +230,8 @@ func (s *source) Message(c *transport.Conn, m *transport.Message) {
 	case !s.drains && !s.identify():
 		s.Drain(c) // it was a client of the configuration before
 		return
+	case s.client == nil:
+		return // what came in one batch with that
 	}
 	if s.one {
 		client, s.last = s.client, m.Time
