@@ -70,15 +70,15 @@ var (
 	clientOutcomes = counter("client_outcomes", "How requests of a client ended.", "clients", "client", "outcome")
 	clientDropped  = counter("client_dropped", "Packets of a client that were dropped, by what was wrong with them.", "clients", "client", "reason")
 
-	homeState    = gauge("home_server_state", "1 for the state that a home server is in.", "home_server", "state")
-	homeAnswers  = counter("home_server_answers", "Good replies, to checks too.", "home_server")
-	homeTimeouts = counter("home_server_timeouts", "Requests that were not answered in response_window.", "home_server")
-	homeFailed   = counter("home_server_failed", "Requests that could not be sent, or whose connection failed.", "home_server")
-	homeRejected = counter("home_server_unusable_replies", "Replies that could not be relayed.", "home_server")
-	homeBad      = counter("home_server_bad_replies", "Replies that were dropped, by what was wrong with them.", "home_server", "reason")
-	homeChecks   = counter("home_server_checks", "Checks sent.", "home_server")
-	homeDeaths   = counter("home_server_deaths", "Times that it was taken for dead.", "home_server")
-	homeLatency  = prometheus.NewDesc("frio_home_server_latency_seconds", "From a request to its reply.", []string{"home_server"}, nil)
+	homeState    = gauge("home_server_state", "1 for the state that a port of a home server is in.", "home_server", "port", "state")
+	homeAnswers  = counter("home_server_answers", "Good replies, to checks too.", "home_server", "port")
+	homeTimeouts = counter("home_server_timeouts", "Requests that were not answered in response_window.", "home_server", "port")
+	homeFailed   = counter("home_server_failed", "Requests that could not be sent, or whose connection failed.", "home_server", "port")
+	homeRejected = counter("home_server_unusable_replies", "Replies that could not be relayed.", "home_server", "port")
+	homeBad      = counter("home_server_bad_replies", "Replies that were dropped, by what was wrong with them.", "home_server", "port", "reason")
+	homeChecks   = counter("home_server_checks", "Checks sent.", "home_server", "port")
+	homeDeaths   = counter("home_server_deaths", "Times that it was taken for dead.", "home_server", "port")
+	homeLatency  = prometheus.NewDesc("frio_home_server_latency_seconds", "From a request to its reply.", []string{"home_server", "port"}, nil)
 
 	peerRequests  = counter("home_server_requests", "Requests and checks sent, each counted once.", "home_server", "port")
 	peerResent    = counter("home_server_retransmits", "Requests sent again.", "home_server", "port")
@@ -89,7 +89,7 @@ var (
 	peerOpen      = gauge("home_server_open_connections", "Connections, or sockets, those on their way too.", "home_server", "port")
 	peerUnderWay  = gauge("home_server_outstanding", "Requests under way.", "home_server", "port")
 
-	poolDown = gauge("home_server_pool_down", "Whether it was found that no home server of a pool lives.", "home_server_pool")
+	poolDown = gauge("home_server_pool_down", "Whether it was found that no home server of a pool lives, of one kind of ports at least.", "home_server_pool")
 )
 
 // Describe says nothing: which listens, clients and home servers there are changes with the configuration.
@@ -135,9 +135,9 @@ func (c collector) put(f family, value any, labels ...string) {
 }
 
 // histogram gives the times that were counted.
-func (c collector) histogram(desc *prometheus.Desc, h *gateway.Histogram, name string) {
+func (c collector) histogram(desc *prometheus.Desc, h *gateway.Histogram, labels ...string) {
 	at, count, seconds := h.Cumulative()
-	c.to <- prometheus.MustNewConstHistogram(desc, count, seconds, at, name)
+	c.to <- prometheus.MustNewConstHistogram(desc, count, seconds, at, labels...)
 }
 
 func truth(is bool) int {
@@ -265,27 +265,30 @@ func (c collector) gateway(g *gateway.Gateway) {
 }
 
 func (c collector) home(h *gateway.HomeView) {
-	for _, state := range gateway.Lives() {
-		c.put(homeState, truth(state == h.Life), h.Name, state)
-	}
-	n := h.Counts
-	c.put(homeAnswers, n.Answers.Load(), h.Name)
-	c.put(homeTimeouts, n.Timeouts.Load(), h.Name)
-	c.put(homeFailed, n.Failed.Load(), h.Name)
-	c.put(homeRejected, n.Rejected.Load(), h.Name)
-	c.put(homeChecks, n.Checks.Load(), h.Name)
-	c.put(homeDeaths, n.Deaths.Load(), h.Name)
-	for r := range radius.ReasonCount {
-		c.put(homeBad, n.Bad[r].Load(), h.Name, r.String())
-	}
-	c.histogram(homeLatency, &n.Latency, h.Name)
-	c.peer(h.Peer, h.Name, "main")
-	if h.Acct != nil {
-		c.peer(h.Acct, h.Name, "accounting")
+	for i := range h.Ports {
+		c.port(&h.Ports[i], h.Name)
 	}
 	if h.TLS != nil {
 		c.tls(h.TLS, "home_server", h.Name)
 	}
+}
+
+func (c collector) port(p *gateway.PortView, home string) {
+	for _, state := range gateway.Lives() {
+		c.put(homeState, truth(state == p.Life), home, p.Name, state)
+	}
+	n := p.Counts
+	c.put(homeAnswers, n.Answers.Load(), home, p.Name)
+	c.put(homeTimeouts, n.Timeouts.Load(), home, p.Name)
+	c.put(homeFailed, n.Failed.Load(), home, p.Name)
+	c.put(homeRejected, n.Rejected.Load(), home, p.Name)
+	c.put(homeChecks, n.Checks.Load(), home, p.Name)
+	c.put(homeDeaths, n.Deaths.Load(), home, p.Name)
+	for r := range radius.ReasonCount {
+		c.put(homeBad, n.Bad[r].Load(), home, p.Name, r.String())
+	}
+	c.histogram(homeLatency, &n.Latency, home, p.Name)
+	c.peer(p.Peer, home, p.Name)
 }
 
 func (c collector) peer(p *transport.Peer, home, port string) {

@@ -38,7 +38,7 @@ func init() {
 		{"stats", "what was counted, of all listens, clients and home servers together", statsTable, nil},
 		{"listens", "each listen", listensTable, nil},
 		{"clients", "each client", clientsTable, nil},
-		{"homes", "each home_server", homesTable, nil},
+		{"homes", "each port of each home_server", homesTable, nil},
 		{"pools", "each home_server_pool, with its home servers", poolsTable, nil},
 		{"threads", "which thread has what, its connections too", nil, threadsText},
 		{"version", "the program's version", func(w *watch) *table {
@@ -193,7 +193,9 @@ func statsTable(w *watch) *table {
 	}
 	underWay := 0
 	for _, h := range now.gateway.Homes() {
-		underWay += outstanding(&h)
+		for _, p := range h.Ports {
+			underWay += p.Peer.Outstanding()
+		}
 	}
 	t.add("under way", underWay)
 	return t
@@ -248,36 +250,27 @@ func clientsTable(w *watch) *table {
 }
 
 func homesTable(w *watch) *table {
-	t := &table{columns: []string{"home_server", "state", "io", "outstanding", "connections", "answers", "timeouts", "failed", "bad", "checks", "mean_ms"}}
+	t := &table{columns: []string{"home_server", "port", "state", "io", "outstanding", "connections", "answers", "timeouts", "failed", "bad", "checks", "mean_ms"}}
 	now := w.shown.Load()
 	if now == nil || now.gateway == nil {
 		return t
 	}
 	for _, h := range now.gateway.Homes() {
-		n := h.Counts
-		bad := n.Rejected.Load()
-		for i := range n.Bad {
-			bad += n.Bad[i].Load()
+		for _, p := range h.Ports {
+			n := p.Counts
+			bad := n.Rejected.Load()
+			for i := range n.Bad {
+				bad += n.Bad[i].Load()
+			}
+			mean := 0.0
+			if _, count, seconds := n.Latency.Cumulative(); count > 0 {
+				mean = float64(int64(1e6*seconds/float64(count))) / 1e3
+			}
+			t.add(h.Name, p.Name, p.Life, p.Description, p.Peer.Outstanding(), p.Peer.Connections(), n.Answers.Load(), n.Timeouts.Load(),
+				n.Failed.Load(), bad, n.Checks.Load(), mean)
 		}
-		connections := h.Peer.Connections()
-		if h.Acct != nil {
-			connections += h.Acct.Connections()
-		}
-		mean := 0.0
-		if _, count, seconds := n.Latency.Cumulative(); count > 0 {
-			mean = float64(int64(1e6*seconds/float64(count))) / 1e3
-		}
-		t.add(h.Name, h.Life, h.Description, outstanding(&h), connections, n.Answers.Load(), n.Timeouts.Load(), n.Failed.Load(), bad, n.Checks.Load(), mean)
 	}
 	return t
-}
-
-func outstanding(h *gateway.HomeView) int {
-	n := h.Peer.Outstanding()
-	if h.Acct != nil {
-		n += h.Acct.Outstanding()
-	}
-	return n
 }
 
 func poolsTable(w *watch) *table {

@@ -64,7 +64,7 @@ func (r *reloadable) over(listens []*listen, ways ...gateway.Outcome) {
 		r.Errorf("%d requests ended, %d as they should, want 1", all, good)
 	}
 	for _, h := range r.gateway.Homes() {
-		if n := h.Peer.Outstanding(); n != 0 {
+		if n := h.Ports[0].Peer.Outstanding(); n != 0 {
 			r.Errorf("the home server has %d requests", n)
 		}
 	}
@@ -81,7 +81,7 @@ func TestRadiusStopsHard(t *testing.T) {
 			}
 			r.over(list, gateway.OutcomeGone, gateway.OutcomeNoAnswer)
 			for _, h := range r.gateway.Homes() {
-				if n := h.Peer.Connections(); n != 0 {
+				if n := h.Ports[0].Peer.Connections(); n != 0 {
 					t.Errorf("the home server has %d connections", n)
 				}
 			}

@@ -252,10 +252,11 @@ func TestMetrics(t *testing.T) {
 		`frio_client_requests_total{client="nas",clients="others"} 0`,
 		`frio_client_outcomes_total{client="nas",clients="",outcome="local"} 1`,
 		`frio_client_dropped_total{client="nas",clients="",reason="message-authenticator-wrong"} 1`,
-		`frio_home_server_state{home_server="one",state="alive"} 1`,
-		`frio_home_server_state{home_server="one",state="dead"} 0`,
-		`frio_home_server_latency_seconds_bucket{home_server="one",le="0.0001"} 0`,
-		`frio_home_server_latency_seconds_count{home_server="one"} 0`,
+		`frio_home_server_state{home_server="one",port="main",state="alive"} 1`,
+		`frio_home_server_state{home_server="one",port="accounting",state="alive"} 1`,
+		`frio_home_server_state{home_server="one",port="main",state="dead"} 0`,
+		`frio_home_server_latency_seconds_bucket{home_server="one",port="main",le="0.0001"} 0`,
+		`frio_home_server_latency_seconds_count{home_server="one",port="main"} 0`,
 		`frio_home_server_outstanding{home_server="one",port="main"} 0`,
 		`frio_home_server_outstanding{home_server="one",port="accounting"} 0`,
 		`frio_home_server_pool_down{home_server_pool="all"} 0`,
@@ -311,7 +312,7 @@ func TestControl(t *testing.T) {
 		t.Fatalf("%v, %v", info.Mode(), err)
 	}
 	for _, tt := range []struct{ line, want string }{
-		{"help", `(?m)^homes +each home_server$`},
+		{"help", `(?m)^homes +each port of each home_server$`},
 		{"status", `(?m)^state +ready$`},
 		{"status", `(?m)^home servers alive +1$`},
 		{"version", `^version\nv1\n$`},
@@ -320,7 +321,8 @@ func TestControl(t *testing.T) {
 		{"listens", `(?m)^echo\.t +echo +tcp 127\.0\.0\.1:\d+ +0 +0`},
 		{"clients", `(?m)^- +nas +127\.0\.0\.1 +\S+ +2 +1 +0 +0 +0 +1 +0 +1$`},
 		{"clients", `(?m)^others +nas +127\.0\.0\.2 `},
-		{"homes", `(?m)^one +alive +udp -> 127\.0\.0\.1:9 +0 +0 +0 +0 +0 +0 +0 +0$`},
+		{"homes", `(?m)^one +main +alive +udp -> 127\.0\.0\.1:9 +0 +0 +0 +0 +0 +0 +0 +0$`},
+		{"homes", `(?m)^one +accounting +alive +udp -> 127\.0\.0\.1:10 +0 +0 +0 +0 +0 +0 +0 +0$`},
 		{"pools", `(?m)^all +fail-over +false +one +alive$`},
 		{"threads", `(?m)^thread network 1: members `},
 		{"threads", `listen t of server echo`},
@@ -335,7 +337,7 @@ func TestControl(t *testing.T) {
 	}
 	var homes []map[string]any
 	answers := w.ask("status", "homes json", "version")
-	if err := json.Unmarshal([]byte(answers[1]), &homes); err != nil || len(homes) != 1 || homes[0]["home_server"] != "one" || homes[0]["outstanding"] != 0.0 {
+	if err := json.Unmarshal([]byte(answers[1]), &homes); err != nil || len(homes) != 2 || homes[0]["home_server"] != "one" || homes[0]["outstanding"] != 0.0 {
 		t.Errorf("%q: %v", answers[1], err)
 	}
 	for _, c := range commands {

@@ -254,7 +254,7 @@ func TestRunMetrics(t *testing.T) {
 		`frio_tls_handshakes_total{name="gateway.t",side="listen"} 1`, `frio_tls_resumed_total{name="gateway.t",side="listen"} 0`,
 		`frio_tls_failed_handshakes_total{cause="no_certificate",name="gateway.t",side="listen"} 1`, `frio_listen_requests_total{listen="gateway.t"} 1`,
 		`frio_client_outcomes_total{client="all",clients="",outcome="accept"} 1`,
-		`frio_home_server_latency_seconds_count{home_server="one"} 1`, `frio_home_server_requests_total{home_server="one",port="main"} 1`,
+		`frio_home_server_latency_seconds_count{home_server="one",port="main"} 1`, `frio_home_server_requests_total{home_server="one",port="main"} 1`,
 		`frio_home_server_retransmits_total{home_server="one",port="main"} 0`,
 	} {
 		if !strings.Contains(string(body), "\n"+want+"\n") {

@@ -170,8 +170,8 @@ func TestAttackReplies(t *testing.T) {
 					t.Fatalf("%x: %d more answers", bad, len(nas.got))
 				}
 			}
-			if home := w.gateway.Homes()[0]; w.logged("zombie") > 0 || stack == "tcp" && home.Peer.Counts.Opened.Load() != 1 {
-				t.Errorf("the home server was blamed %d times; %d connections", w.logged("zombie"), home.Peer.Counts.Opened.Load())
+			if home := w.gateway.Homes()[0]; w.logged("zombie") > 0 || stack == "tcp" && home.Ports[0].Peer.Counts.Opened.Load() != 1 {
+				t.Errorf("the home server was blamed %d times; %d connections", w.logged("zombie"), home.Ports[0].Peer.Counts.Opened.Load())
 			}
 			w.idle()
 		})

@@ -211,9 +211,9 @@ func TestBadReply(t *testing.T) {
 			w.reply(nas.receive(), one)
 			w.reply(nas.receive(), two)
 			state := w.gateway.homes["h0"]
-			if n := state.counts.Bad[radius.ReasonAuthenticator].Load(); n != 17 || state.counts.Bad[radius.ReasonCode].Load() != 1 ||
-				state.counts.Bad[radius.ReasonAttributeLength].Load() != 1 || state.main.Counts.Opened.Load() != 1 {
-				t.Errorf("%d with a wrong authenticator, %d connections", n, state.main.Counts.Opened.Load())
+			if n := state.ports[0].counts.Bad[radius.ReasonAuthenticator].Load(); n != 17 || state.ports[0].counts.Bad[radius.ReasonCode].Load() != 1 ||
+				state.ports[0].counts.Bad[radius.ReasonAttributeLength].Load() != 1 || state.ports[0].peer.Counts.Opened.Load() != 1 {
+				t.Errorf("%d with a wrong authenticator, %d connections", n, state.ports[0].peer.Counts.Opened.Load())
 			}
 			if w.logged("bad reply") != 1 {
 				t.Errorf("%d lines", w.logged("bad reply"))

@@ -7,10 +7,10 @@ import (
 	"github.com/frio-io/frio/transport"
 )
 
-// check is a request of our own that shows whether a home server answers.
+// check is a request of our own that shows whether a port of a home server answers.
 type check struct {
 	transport.Call
-	home    *homeState
+	port    *port
 	code    radius.Code
 	vector  [16]byte
 	began   time.Time
@@ -18,62 +18,61 @@ type check struct {
 }
 
 // checking tells whether a check is under way.
-func (h *homeState) checking() bool {
-	for i := range h.checks {
-		if h.checks[i].Active() {
+func (p *port) checking() bool {
+	for i := range p.checks {
+		if p.checks[i].Active() {
 			return true
 		}
 	}
 	return false
 }
 
-func (h *homeState) cancelChecks() {
-	for i := range h.checks {
-		h.checks[i].Cancel()
+func (p *port) cancelChecks() {
+	for i := range p.checks {
+		p.checks[i].Cancel()
 	}
 }
 
 // endChecks ends those that were not answered in time.
-func (h *homeState) endChecks(now time.Time) {
-	for i := range h.checks {
-		c := &h.checks[i]
+func (p *port) endChecks(now time.Time) {
+	for i := range p.checks {
+		c := &p.checks[i]
 		if !c.Active() || now.Before(c.expires) {
 			continue
 		}
 		c.GiveUp()
-		h.answers = 0
-		if h.life() == alive && h.lastReply.Load() < c.began.UnixNano() {
-			h.become(zombie, now)
+		p.answers = 0
+		if p.life() == alive && p.lastReply.Load() < c.began.UnixNano() {
+			p.become(zombie, now)
 		}
 	}
 }
 
 // probe sends a check, in the place of the oldest.
-func (h *homeState) probe(now time.Time) {
-	h.counts.Checks.Add(1)
-	c := &h.checks[h.turn]
-	h.turn = (h.turn + 1) % len(h.checks)
+func (p *port) probe(now time.Time) {
+	cfg := p.home.cfg
+	p.counts.Checks.Add(1)
+	c := &p.checks[p.turn]
+	p.turn = (p.turn + 1) % len(p.checks)
 	c.GiveUp()
 	c.code = radius.StatusServer
-	peer := h.main
-	if h.cfg.StatusCheck == CheckRequest {
+	if cfg.StatusCheck == CheckRequest {
 		c.code = radius.AccessRequest
-		if h.cfg.Type&HomeAuth == 0 {
+		if cfg.Type&HomeAuth == 0 || p.name == portAcct {
 			c.code = radius.AccountingRequest
-			peer = h.peer(c.code)
 		}
 	}
-	c.began, c.expires = now, now.Add(h.cfg.CheckTimeout)
-	if err := h.owner.pool(peer).Start(&c.Call, c); err != nil {
+	c.began, c.expires = now, now.Add(cfg.CheckTimeout)
+	if err := p.home.owner.pool(p.peer).Start(&c.Call, c); err != nil {
 		c.Lost(&c.Call, err)
 	}
 }
 
-func (c *check) Describe() string { return "check of home_server " + c.home.cfg.Name }
+func (c *check) Describe() string { return "check of " + c.port.describe() }
 
 // Encode makes the check.
 func (c *check) Encode(_ *transport.Call, dst []byte, id int) ([]byte, error) {
-	h := c.home
+	h := c.port.home
 	var vector [16]byte
 	h.owner.authenticator(&vector)
 	keys := h.owner.keysOf(h.cfg.Secret)
@@ -101,31 +100,31 @@ const acctStop = 2
 
 // Answer takes what a home server says to a check; Access-Reject is as good as Access-Accept.
 func (c *check) Answer(_ *transport.Call, m *transport.Message) bool {
-	h := c.home
-	if h.accept(h.owner, m, c.code, c.vector[:]) == nil {
+	p := c.port
+	if p.accept(p.home.owner, m, c.code, c.vector[:]) == nil {
 		return false
 	}
 	if c.code == radius.StatusServer {
-		h.knows.Store(true)
+		p.knows.Store(true)
 	}
-	h.counts.Answers.Add(1)
-	h.answers++
-	enough := h.answers >= max(1, h.cfg.NumAnswersToAlive)
-	if h.life() == alive || enough {
-		h.lastReply.Store(m.Time.UnixNano())
+	p.counts.Answers.Add(1)
+	p.answers++
+	enough := p.answers >= max(1, p.home.cfg.NumAnswersToAlive)
+	if p.life() == alive || enough {
+		p.lastReply.Store(m.Time.UnixNano())
 	}
 	switch {
-	case h.life() == alive:
+	case p.life() == alive:
 	case enough:
-		h.become(alive, m.Time)
+		p.become(alive, m.Time)
 	default:
-		h.arm(confirmPace)
+		p.arm(confirmPace)
 	}
 	return true
 }
 
 // Lost is called when the check's connection is gone, or could not be had.
 func (c *check) Lost(_ *transport.Call, err error) {
-	c.home.answers = 0
-	c.home.failed(c.home.owner.lane.Loop().Now(), err)
+	c.port.answers = 0
+	c.port.failed(c.port.home.owner.lane.Loop().Now(), err)
 }

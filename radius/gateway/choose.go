@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"net/netip"
+	"sync/atomic"
 
 	"github.com/frio-io/frio/radius"
 )
@@ -12,6 +13,24 @@ func (p *HomePool) home(i int) *homeState {
 		return p.FallbackHome.state
 	}
 	return p.Homes[i].state
+}
+
+// each calls do for each home server of the pool, its fallback with them.
+func (p *HomePool) each(do func(*homeState)) {
+	for _, h := range p.Homes {
+		do(h.state)
+	}
+	if p.FallbackHome != nil {
+		do(p.FallbackHome.state)
+	}
+}
+
+// downOf is whether none lives where requests with this code go.
+func (p *HomePool) downOf(code radius.Code) *atomic.Bool {
+	if p.split && code == radius.AccountingRequest {
+		return &p.down[1]
+	}
+	return &p.down[0]
 }
 
 // choose returns the number of the home server that the request goes to next, below 0 if there is none: the one that has the session; one
@@ -29,13 +48,14 @@ func (r *request) choose() (i int, trial bool) {
 		if r.skip>>i&1 != 0 || r.loops(h) {
 			continue
 		}
-		switch h.life() {
+		to := h.port(r.code)
+		switch to.life() {
 		case alive:
 			living |= 1 << i
 		case zombie:
 			zombies |= 1 << i
 		}
-		if h.life() != alive && r.sent == 0 && h.takesTrial(now) {
+		if to.life() != alive && r.sent == 0 && to.takesTrial(now) {
 			return i, true
 		}
 	}
@@ -60,7 +80,7 @@ func (r *request) holder() int {
 		return -1
 	}
 	h := r.lane.sticky.get(state)
-	if h == nil || h.life() == dead {
+	if h == nil || h.port(r.code).life() == dead {
 		return -1
 	}
 	for i := range r.pool.Homes {
@@ -121,7 +141,7 @@ func (r *request) least(set uint64) int {
 		if set>>i&1 == 0 {
 			continue
 		}
-		if busy := r.pool.home(i).peer(r.code).Outstanding(); best < 0 || busy < low {
+		if busy := r.pool.home(i).port(r.code).peer.Outstanding(); best < 0 || busy < low {
 			best, low = i, busy
 		}
 	}

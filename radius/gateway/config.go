@@ -188,8 +188,10 @@ type HomePool struct {
 	Fallback     Fallback
 	FallbackHome *Home // fallback = NAME: asked when no other lives
 
-	key  radius.ID   // of Key, from Gateway.Load on
-	down atomic.Bool // none lives, and that was said
+	key radius.ID // of Key, from Gateway.Load on
+	// down: none lives, and that was said: at their main ports, and at those of accounting if split.
+	down  [2]atomic.Bool
+	split bool // some have a port of its own for accounting; from Gateway.Load on
 }
 
 // Fallback is what a client gets when no home server of a pool lives.

@@ -190,7 +190,7 @@ func TestListenLatency(t *testing.T) {
 	if count != 1 || at[2.5] != 0 || at[5] != 1 || seconds < 3 || seconds > 3.1 {
 		t.Errorf("%d answers after %v s, %v", count, seconds, at)
 	}
-	if _, count, seconds := w.gateway.Homes()[1].Counts.Latency.Cumulative(); count != 1 || seconds > 0.1 {
+	if _, count, seconds := w.gateway.Homes()[1].Ports[0].Counts.Latency.Cumulative(); count != 1 || seconds > 0.1 {
 		t.Errorf("of the home server: %d answers after %v s", count, seconds)
 	}
 }

@@ -69,7 +69,7 @@ func TestFailOverAndBack(t *testing.T) {
 		deaf  bool
 	}{{"auto", false}, {"auto", true}, {"status-server", false}, {"request", false}} {
 		t.Run(fmt.Sprint(c.check, " ", c.deaf), func(t *testing.T) {
-			more := "\tstatus_check = " + c.check + "\n"
+			more := "\tstatus_check = " + c.check + "\n" + acctHere("udp")
 			if c.check == "request" {
 				more += "\tusername = check\n\tpassword = check\n"
 			}
@@ -356,7 +356,7 @@ func TestFailOverNeverUntried(t *testing.T) {
 			nas.send("192.0.2.1:1812", access(1, "bob", "hello"))
 			w.until("it is a zombie", func() bool { return w.logged(`"home server zombie"`) == 1 })
 			w.pass(10 * time.Second)
-			h := w.gateway.Homes()[0]
+			h := w.gateway.Homes()[0].Ports[0]
 			opened := h.Peer.Counts.Opened.Load()
 			end := w.sim.Now().Add(time.Minute)
 			w.until("a minute passes", func() bool {
@@ -388,7 +388,7 @@ func TestFailOverLostIsNotLate(t *testing.T) {
 		t.Errorf("%v", p.Code())
 	}
 	homes := w.gateway.Homes()
-	if a, b := homes[0].Counts.Timeouts.Load(), homes[1].Counts.Timeouts.Load(); a != 1 || b != 0 {
+	if a, b := homes[0].Ports[0].Counts.Timeouts.Load(), homes[1].Ports[0].Counts.Timeouts.Load(); a != 1 || b != 0 {
 		t.Errorf("%d and %d time-outs", a, b)
 	}
 	if w.logged(`"home server zombie" home_server=h0`) != 1 || w.logged(`"home server zombie" home_server=h1`) != 0 {
@@ -404,7 +404,7 @@ func TestFailOverLateOnce(t *testing.T) {
 	req := access(1, "bob", "hello")
 	nas.send("192.0.2.1:1812", req)
 	w.reply(nas.receive(), req)
-	if n := w.gateway.Homes()[0].Counts.Timeouts.Load(); n != 1 {
+	if n := w.gateway.Homes()[0].Ports[0].Counts.Timeouts.Load(); n != 1 {
 		t.Errorf("%d time-outs", n)
 	}
 }

@@ -113,6 +113,8 @@ func (g *Gateway) Load(cfg *Config) {
 		if attr, ok := dict.Lookup(p.Key); ok {
 			p.key = attr.ID
 		}
+		p.split = false
+		p.each(func(h *homeState) { p.split = p.split || len(h.ports) > 1 })
 	}
 	clients := map[string]*ClientState{}
 	for name, list := range cfg.Clients {
@@ -134,9 +136,19 @@ func (g *Gateway) Load(cfg *Config) {
 		for _, p := range cfg.Pools {
 			for _, q := range before.Pools {
 				if p.Name == q.Name {
-					p.down.Store(q.down.Load()) // it was said
+					for i := range p.down {
+						p.down[i].Store(q.down[i].Load()) // it was said
+					}
 				}
 			}
+		}
+	}
+	for _, h := range cfg.Homes {
+		h.state.ports[0].use()
+	}
+	for _, r := range cfg.Realms.All {
+		if r.Acct != nil {
+			r.Acct.each(func(h *homeState) { h.port(radius.AccountingRequest).use() })
 		}
 	}
 	old := g.homes

@@ -16,8 +16,8 @@ type handedOver struct {
 	request    *request // of from, together with its generation
 	generation uint32
 	call       *call // of the request
-	peer       *transport.Peer
 	home       *homeState
+	port       *port // of home
 	client     *Client
 	cfg        *ListenConfig
 	userName   []byte
@@ -43,13 +43,12 @@ type handedOver struct {
 // room for more work, or the call has been there before.
 func (c *call) handOver(err error) bool {
 	r := c.request
-	peer := c.home.peer(r.code)
-	i, ok := peer.Elsewhere(r.lane.lane, err)
+	i, ok := c.port().peer.Elsewhere(r.lane.lane, err)
 	if !ok || c.handed {
 		return false
 	}
 	f := &handedOver{
-		from: r.lane, to: r.lane.gateway.lanes[i], request: r, generation: r.generation, call: c, peer: peer, home: c.home,
+		from: r.lane, to: r.lane.gateway.lanes[i], request: r, generation: r.generation, call: c, home: c.home, port: c.port(),
 		client: r.client, cfg: r.source.listen.cfg.Load(), code: r.code, id: r.id, vector: r.vector, window: r.window(c.home),
 		userName: append([]byte(nil), r.userName...), packet: append(radius.Packet(nil), r.packet...), stream: !r.source.conn.IsDatagram(),
 	}
@@ -80,7 +79,7 @@ func (f *handedOver) begin() {
 		f.memory, f.packet = memory, memory.Bytes()
 		f.timer.Init((*farTimer)(f))
 		f.to.active++
-		err = f.to.pool(f.peer).Start(&f.inner, f)
+		err = f.to.pool(f.port.peer).Start(&f.inner, f)
 	}
 	if err != nil {
 		f.lost(err)
@@ -120,17 +119,17 @@ func (f *handedOver) Encode(_ *transport.Call, dst []byte, id int) ([]byte, erro
 
 // Answer makes the client's reply and sends it to the thread that has the client.
 func (f *handedOver) Answer(_ *transport.Call, m *transport.Message) bool {
-	p := f.home.accept(f.to, m, f.code, f.sent[:])
+	p := f.port.accept(f.to, m, f.code, f.sent[:])
 	if p == nil {
 		return false
 	}
 	if f.name != "" {
 		f.to.traceBack(f.name, f.home, p)
 	}
-	f.home.answered(m.Time, m.Time.Sub(f.sentAt))
+	f.port.answered(m.Time, m.Time.Sub(f.sentAt))
 	msg, err := f.to.decode(p, make([]byte, 0, radius.MaxSize), f.client, f.cfg, f.home, f.id, f.vector[:], f.sent[:], f.ownName)
 	if err != nil {
-		f.home.unfit(f.to, m.Time, err)
+		f.port.unfit(f.to, m.Time, err)
 		f.end()
 		f.back(func(r *request, c *call) { r.reject(OutcomeFailed, "") })
 		return true
@@ -145,9 +144,7 @@ func (f *handedOver) Answer(_ *transport.Call, m *transport.Message) bool {
 		if state != nil {
 			r.lane.sticky.put(state, f.home)
 		}
-		if c.pool.down.Load() {
-			r.lane.gateway.backUp(c.pool)
-		}
+		r.lane.gateway.backUp(c.pool, r.code)
 		dst, err := r.source.conn.Reserve(len(msg))
 		if err != nil {
 			r.finish(OutcomeFailed)

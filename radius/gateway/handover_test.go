@@ -73,8 +73,10 @@ func (w *world) idle() {
 		}
 	}
 	for _, h := range w.gateway.Homes() {
-		if n := h.Peer.Outstanding(); n != 0 {
-			w.Errorf("home server %s: %d under way", h.Name, n)
+		for _, p := range h.Ports {
+			if n := p.Peer.Outstanding(); n != 0 {
+				w.Errorf("home server %s, %s: %d under way", h.Name, p.Name, n)
+			}
 		}
 	}
 }

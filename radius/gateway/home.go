@@ -3,17 +3,16 @@ package gateway
 import (
 	"fmt"
 	"io"
+	"slices"
 	"sync/atomic"
-	"time"
 
 	"github.com/frio-io/frio"
-	"github.com/frio-io/frio/event"
 	"github.com/frio-io/frio/radius"
 	"github.com/frio-io/frio/tls"
 	"github.com/frio-io/frio/transport"
 )
 
-// HomeCounts are what all threads have counted of a home server. Thread: any.
+// HomeCounts are what all threads have counted of a port of a home server. Thread: any.
 type HomeCounts struct {
 	Answers  atomic.Uint64 // good ones, of checks too
 	Timeouts atomic.Uint64 // requests that were not answered in response_window
@@ -25,133 +24,72 @@ type HomeCounts struct {
 	Latency  Histogram
 }
 
-// homeState is what is known of a home server: published by atomics, decided by the one thread that owns it.
+// homeState is what is known of a home server.
 type homeState struct {
 	gateway *Gateway
-	owner   *lane
+	owner   *lane // of its ports
 	cfg     *Home
 	number  uint64 // for rendezvous hashing: of its name, so that it is the same in each instance
 	times   transport.Retransmission
-	main    *transport.Peer
-	acct    *transport.Peer // nil: the same
-	counts  HomeCounts
-
-	now       atomic.Uint32 // life
-	lastReply atomic.Int64  // nanoseconds since 1970
-	suspected atomic.Int64  // when it was last reported for not answering
-	refused   atomic.Bool   // it was reported for not being there
-	asked     atomic.Bool   // the owner is to look
-	knows     atomic.Bool   // it has answered a Status-Server
-	seenMA    atomic.Bool   // an Access reply with a good Message-Authenticator came
-	trialAt   atomic.Int64  // when the next request may be let through to see whether it is back
-	gone      atomic.Bool   // it is in no configuration any more
-
-	// The owner's:
-	since   time.Time // of the present life
-	timer   event.Timer
-	checks  [checksMax]check
-	turn    int // of checks: the next one's place
-	answers int // to checks, one after the other
+	ports   []*port     // main, and accounting where that has one of its own
+	seenMA  atomic.Bool // an Access reply with a good Message-Authenticator came
+	gone    atomic.Bool // it is in no configuration any more
 }
 
 func newHomeState(g *Gateway, cfg *Home, owner *lane) *homeState {
 	h := &homeState{gateway: g, owner: owner, cfg: cfg, number: hash(0, []byte(cfg.Name)),
 		times: transport.Retransmission{Initial: cfg.Retransmit.Initial, Max: cfg.Retransmit.Max, Count: cfg.Retransmit.Count, Duration: cfg.Retransmit.Duration}}
-	limits := transport.Limits{
-		Connections: cfg.Limit.MaxConnections, Outstanding: cfg.MaxOutstanding, Uses: cfg.Limit.MaxRequests, Connecting: cfg.Limit.Connecting,
-		Start: cfg.Limit.Start, Min: cfg.Limit.Min, OpenDelay: cfg.Limit.OpenDelay, CloseDelay: cfg.Limit.CloseDelay,
-		IdleTimeout: cfg.Limit.IdleTimeout, Lifetime: cfg.Limit.Lifetime,
-	}
-	proto := transport.Protocol{Frame: radius.Frame, MessageMax: radius.MaxSize, IDs: 256, ID: idOf}
-	h.main = transport.NewPeer(cfg.Name, cfg.IO, proto, limits, len(g.lanes))
-	if cfg.AcctIO != nil {
-		h.acct = transport.NewPeer(cfg.Name+" (accounting)", cfg.AcctIO, proto, limits, len(g.lanes))
-	}
-	h.timer.Init((*homeTimer)(h))
-	for i := range h.checks {
-		h.checks[i].home = h
-	}
-	if h.watched() {
-		h.asked.Store(true)
-		_ = owner.lane.Loop().Post(h.begin) // a loop that has just been made takes it
+	h.ports = append(h.ports, newPort(h, portMain, cfg.Name, cfg.IO))
+	if cfg.AcctIO != nil && cfg.AcctIO.Describe() != cfg.IO.Describe() {
+		h.ports = append(h.ports, newPort(h, portAcct, cfg.Name+" (accounting)", cfg.AcctIO))
 	}
 	return h
 }
 
-// idOf is a packet's identifier.
-func idOf(msg []byte) int {
-	if len(msg) < radius.HeaderSize {
-		return -1
+// port is where a request with this code goes.
+func (h *homeState) port(code radius.Code) *port {
+	if code == radius.AccountingRequest {
+		return h.ports[len(h.ports)-1]
 	}
-	return int(msg[1])
+	return h.ports[0]
 }
 
-// begin starts the checks of a home server that is to be checked while it lives, too.
-func (h *homeState) begin() {
-	h.asked.Store(false)
-	h.arm(h.cfg.CheckInterval)
+// watched tells whether it is checked while it lives, too.
+func (h *homeState) watched() bool {
+	return h.cfg.StatusCheck == CheckStatus || h.cfg.StatusCheck == CheckRequest
 }
 
-// peer is where a request with this code goes.
-func (h *homeState) peer(code radius.Code) *transport.Peer {
-	if code == radius.AccountingRequest && h.acct != nil {
-		return h.acct
-	}
-	return h.main
-}
-
-// accept checks a reply; nil, counted and logged, if it is not one to the request.
-func (h *homeState) accept(l *lane, m *transport.Message, code radius.Code, vector []byte) radius.Packet {
-	p, err := radius.Parse(m.Data)
-	need := h.cfg.RequireMessageAuthenticator == DemandYes || h.cfg.RequireMessageAuthenticator == DemandAuto && h.seenMA.Load()
-	if err == nil {
-		err = l.keysOf(h.cfg.Secret).CheckReply(p, vector, need)
-	}
-	if err == nil && !p.Code().Answers(code) {
-		err = radius.ErrCode
-	}
-	if err == nil {
-		if !need && code == radius.AccessRequest && h.cfg.RequireMessageAuthenticator == DemandAuto {
-			if _, signed := p.Find(radius.MessageAuthenticator); signed {
-				h.seenMA.Store(true)
-			}
-		}
-		return p
-	}
-	if e, ok := err.(*radius.Error); ok {
-		h.counts.Bad[e.Reason].Add(1)
-	}
-	l.gateway.lines.warn(l.gateway.opt.Logger, m.Time, "bad reply", homeAttrs(h, err)...)
-	return nil
-}
-
-// unfit reports a good reply that cannot be made into one for the client.
-func (h *homeState) unfit(l *lane, now time.Time, err error) {
-	h.counts.Rejected.Add(1)
-	l.gateway.lines.warn(l.gateway.opt.Logger, now, "reply cannot be relayed", homeAttrs(h, err)...)
+// has tells whether peer is one of its ports.
+func (h *homeState) has(peer *transport.Peer) bool {
+	return slices.ContainsFunc(h.ports, func(p *port) bool { return p.peer == peer })
 }
 
 // retire ends what a lane has of a home server that is in no configuration any more.
 func (h *homeState) retire(l *lane) {
-	if l == h.owner {
-		h.timer.Stop()
-		h.cancelChecks()
-	}
-	for _, p := range []*transport.Peer{h.main, h.acct} {
-		if p != nil {
-			l.pool(p).Drain()
+	for _, p := range h.ports {
+		if l == h.owner {
+			p.timer.Stop()
+			p.cancelChecks()
 		}
+		l.pool(p.peer).Drain()
 	}
 }
 
 // HomeView is what may be seen of a home server. Thread: any.
 type HomeView struct {
-	Name        string
+	Name  string
+	Life  string      // of its ports the worst
+	Ports []PortView  // one, or main and accounting
+	TLS   *tls.Counts // of its handshakes; nil without TLS
+}
+
+// PortView is what may be seen of a port of a home server. Thread: any.
+type PortView struct {
+	Name        string // main or accounting
 	Life        string
 	Counts      *HomeCounts
-	Peer, Acct  *transport.Peer // Acct is nil where accounting has no port of its own
+	Peer        *transport.Peer
 	Description string
-	TLS         *tls.Counts // of its handshakes; nil without TLS
 }
 
 // Homes are the home servers of the present configuration, in its order. Thread: any.
@@ -163,13 +101,34 @@ func (g *Gateway) Homes() []HomeView {
 	return list
 }
 
+func (cfg *Home) view() HomeView {
+	v := HomeView{Name: cfg.Name}
+	worst := alive
+	for i, p := range cfg.state.ports {
+		one := cfg.IO
+		if i > 0 {
+			one = cfg.AcctIO
+		}
+		now := p.life()
+		worst = max(worst, now)
+		v.Ports = append(v.Ports, PortView{Name: p.name, Life: now.String(), Counts: &p.counts, Peer: p.peer, Description: one.Describe()})
+	}
+	v.Life = worst.String()
+	if c, ok := cfg.IO.(*tls.Conn); ok {
+		v.TLS = c.Counts()
+	}
+	return v
+}
+
 // Debug writes what is known of the home servers. Thread: any.
 func (g *Gateway) Debug(w io.Writer) {
 	for _, h := range g.Homes() {
 		fmt.Fprintf(w, "home_server %s: %s\n", h.Name, h.Life)
-		in := frio.Indent(w)
-		fmt.Fprintf(in, "%s\n", h.Description)
-		fmt.Fprintf(in, "%d answers, %d not answered, %d failed, %d under way, %d connections\n", h.Counts.Answers.Load(),
-			h.Counts.Timeouts.Load(), h.Counts.Failed.Load(), h.Peer.Outstanding(), h.Peer.Connections())
+		for _, p := range h.Ports {
+			in := frio.Indent(w)
+			fmt.Fprintf(in, "%s: %s, %s\n", p.Name, p.Life, p.Description)
+			fmt.Fprintf(in, "%d answers, %d not answered, %d failed, %d under way, %d connections\n", p.Counts.Answers.Load(),
+				p.Counts.Timeouts.Load(), p.Counts.Failed.Load(), p.Peer.Outstanding(), p.Peer.Connections())
+		}
 	}
 }

@@ -44,8 +44,10 @@ func (l *lane) end() {
 	l.gateway.mu.Lock()
 	defer l.gateway.mu.Unlock()
 	for _, h := range l.gateway.homes {
-		if h.owner == l {
-			h.timer.Stop()
+		for _, p := range h.ports {
+			if h.owner == l {
+				p.timer.Stop()
+			}
 		}
 	}
 }
@@ -83,7 +85,7 @@ func (l *lane) renew(gone []*homeState) {
 		h.retire(l)
 	}
 	l.pools = slices.DeleteFunc(l.pools, func(p *transport.Pool) bool {
-		return slices.ContainsFunc(gone, func(h *homeState) bool { return p.Peer() == h.main || p.Peer() == h.acct })
+		return slices.ContainsFunc(gone, func(h *homeState) bool { return h.has(p.Peer()) })
 	})
 	for i := range l.sticky.entries {
 		if e := &l.sticky.entries[i]; e.home != nil && e.home.gone.Load() {

@@ -7,7 +7,7 @@ import (
 	"github.com/frio-io/frio/transport"
 )
 
-// life is what is thought of a home server (RFC 3539, Section 3.4, in FreeRADIUS's words).
+// life is what is thought of a port of a home server (RFC 3539, Section 3.4, in FreeRADIUS's words).
 //
 //	         a request was not answered in response_window,
 //	         or nobody is there                               zombie_period without an answer
@@ -39,158 +39,153 @@ const (
 )
 
 // life is the present one. Thread: any.
-func (h *homeState) life() life { return life(h.now.Load()) }
+func (p *port) life() life { return life(p.now.Load()) }
 
 // takesTrial tells, once each probePace, that a request may be let through to a home server that seems not to be there: where checks
 // cannot tell. Thread: any.
-func (h *homeState) takesTrial(now time.Time) bool {
-	if h.knows.Load() || h.watched() ||
-		h.cfg.StatusCheck == CheckNone && h.cfg.ReviveInterval > 0 {
+func (p *port) takesTrial(now time.Time) bool {
+	if p.knows.Load() || p.home.watched() ||
+		p.home.cfg.StatusCheck == CheckNone && p.home.cfg.ReviveInterval > 0 {
 		return false
 	}
-	at := h.trialAt.Load()
-	return now.UnixNano() >= at && h.trialAt.CompareAndSwap(at, now.Add(probePace).UnixNano())
+	at := p.trialAt.Load()
+	return now.UnixNano() >= at && p.trialAt.CompareAndSwap(at, now.Add(probePace).UnixNano())
 }
 
 // noAnswer reports a request that was sent at the time sentAt and has not been answered by now. Thread: any.
-func (h *homeState) noAnswer(now, sentAt time.Time) {
-	h.counts.Timeouts.Add(1)
-	if h.life() == alive && h.lastReply.Load() < sentAt.UnixNano() {
-		h.suspected.Store(now.UnixNano())
-		h.look()
+func (p *port) noAnswer(now, sentAt time.Time) {
+	p.counts.Timeouts.Add(1)
+	if p.life() == alive && p.lastReply.Load() < sentAt.UnixNano() {
+		p.suspected.Store(now.UnixNano())
+		p.look()
 	}
 }
 
 // failed reports a request that could not be sent. Thread: any.
-func (h *homeState) failed(now time.Time, err error) {
-	h.counts.Failed.Add(1)
-	if err == transport.ErrBusy || err == transport.ErrNoConnection || h.life() != alive {
+func (p *port) failed(now time.Time, err error) {
+	p.counts.Failed.Add(1)
+	if err == transport.ErrBusy || err == transport.ErrNoConnection || p.life() != alive {
 		return
 	}
-	h.refused.Store(true)
-	h.look()
+	p.refused.Store(true)
+	p.look()
 }
 
 // answered reports a good reply. Thread: any.
-func (h *homeState) answered(now time.Time, after time.Duration) {
-	h.counts.Answers.Add(1)
-	h.counts.Latency.Observe(after)
-	h.lastReply.Store(now.UnixNano())
-	if h.life() != alive {
-		h.look()
+func (p *port) answered(now time.Time, after time.Duration) {
+	p.counts.Answers.Add(1)
+	p.counts.Latency.Observe(after)
+	p.lastReply.Store(now.UnixNano())
+	if p.life() != alive {
+		p.look()
 	}
 }
 
 // look has the owner look at what was reported. If its loop has no room now, the next report comes soon.
-func (h *homeState) look() {
-	if !h.asked.CompareAndSwap(false, true) {
+func (p *port) look() {
+	if !p.asked.CompareAndSwap(false, true) {
 		return
 	}
-	if h.owner.lane.Loop().Post(h.decide) != nil {
-		h.asked.Store(false)
+	if p.home.owner.lane.Loop().Post(p.decide) != nil {
+		p.asked.Store(false)
 	}
 }
 
 // decide looks at what was reported.
-func (h *homeState) decide() {
-	h.asked.Store(false)
-	if h.gone.Load() {
+func (p *port) decide() {
+	p.asked.Store(false)
+	if p.home.gone.Load() {
 		return
 	}
-	now := h.owner.lane.Loop().Now()
-	refused := h.refused.Swap(false)
-	reply := h.lastReply.Load()
-	switch h.life() {
+	now := p.home.owner.lane.Loop().Now()
+	refused := p.refused.Swap(false)
+	reply := p.lastReply.Load()
+	switch p.life() {
 	case alive:
-		if refused || h.suspected.Load() > reply {
-			h.become(zombie, now)
+		if refused || p.suspected.Load() > reply {
+			p.become(zombie, now)
 		}
 	default:
-		if reply > h.since.UnixNano() {
-			h.become(alive, now)
+		if reply > p.since.UnixNano() {
+			p.become(alive, now)
 		}
 	}
 }
 
 // become changes the life and says so, once.
-func (h *homeState) become(next life, now time.Time) {
-	h.now.Store(uint32(next))
+func (p *port) become(next life, now time.Time) {
+	p.now.Store(uint32(next))
 	level := slog.LevelWarn
 	if next == alive {
 		level = slog.LevelInfo
 	}
 	if next == dead {
-		h.counts.Deaths.Add(1)
+		p.counts.Deaths.Add(1)
 	}
-	h.gateway.log(level, "home server "+next.String(), slog.String("home_server", h.cfg.Name))
+	p.home.gateway.log(level, "home server "+next.String(), p.attrs()...)
 	if next == alive {
-		h.answers = 0
-		h.timer.Stop()
-		h.cancelChecks()
-		if h.watched() {
-			h.arm(h.cfg.CheckInterval)
+		p.answers = 0
+		p.timer.Stop()
+		p.cancelChecks()
+		if p.home.watched() {
+			p.arm(p.home.cfg.CheckInterval)
 		}
 	}
 	if next != dead {
-		h.since = now
+		p.since = now
 	}
 	if next == zombie {
-		h.trialAt.Store(now.Add(probePace).UnixNano())
-		h.answers = 0
-		h.arm(0)
+		p.trialAt.Store(now.Add(probePace).UnixNano())
+		p.answers = 0
+		p.arm(0)
 	}
-}
-
-// watched tells whether it is checked while it lives, too.
-func (h *homeState) watched() bool {
-	return h.cfg.StatusCheck == CheckStatus || h.cfg.StatusCheck == CheckRequest
 }
 
 // arm sets the timer, by up to a tenth earlier, so that gateways that began together do not check together; and to when a check ends.
-func (h *homeState) arm(d time.Duration) {
-	loop := h.owner.lane.Loop()
+func (p *port) arm(d time.Duration) {
+	loop := p.home.owner.lane.Loop()
 	if d > 0 {
-		d -= time.Duration(h.owner.random.Uint64() % uint64(d/10+1))
+		d -= time.Duration(p.home.owner.random.Uint64() % uint64(d/10+1))
 	}
 	at := loop.Now().Add(d)
-	for i := range h.checks {
-		if c := &h.checks[i]; c.Active() && c.expires.Before(at) {
+	for i := range p.checks {
+		if c := &p.checks[i]; c.Active() && c.expires.Before(at) {
 			at = c.expires
 		}
 	}
-	h.timer.Set(loop, at)
+	p.timer.Set(loop, at)
 }
 
-// homeTimer is the home server as its timer sees it.
-type homeTimer homeState
+// portTimer is the port as its timer sees it.
+type portTimer port
 
-func (t *homeTimer) Describe() string { return "home_server " + t.cfg.Name }
+func (t *portTimer) Describe() string { return (*port)(t).describe() }
 
-func (t *homeTimer) Expire(now time.Time) {
-	h := (*homeState)(t)
-	if h.gone.Load() {
+func (t *portTimer) Expire(now time.Time) {
+	p := (*port)(t)
+	if p.home.gone.Load() {
 		return
 	}
-	h.endChecks(now)
-	switch h.life() {
+	p.endChecks(now)
+	switch p.life() {
 	case alive:
-		if now.UnixNano()-h.lastReply.Load() >= int64(h.cfg.CheckInterval) && !h.checking() {
-			h.probe(now)
+		if now.UnixNano()-p.lastReply.Load() >= int64(p.home.cfg.CheckInterval) && !p.checking() {
+			p.probe(now)
 		}
-		h.arm(h.cfg.CheckInterval)
+		p.arm(p.home.cfg.CheckInterval)
 		return
 	case zombie:
-		if now.Sub(h.since) >= h.cfg.ZombiePeriod {
-			h.become(dead, now)
+		if now.Sub(p.since) >= p.home.cfg.ZombiePeriod {
+			p.become(dead, now)
 		}
 	case dead:
-		if h.cfg.StatusCheck == CheckNone && h.cfg.ReviveInterval > 0 && now.Sub(h.since) >= h.cfg.ReviveInterval {
-			h.become(alive, now)
+		if p.home.cfg.StatusCheck == CheckNone && p.home.cfg.ReviveInterval > 0 && now.Sub(p.since) >= p.home.cfg.ReviveInterval {
+			p.become(alive, now)
 			return
 		}
 	}
-	if h.cfg.StatusCheck != CheckNone {
-		h.probe(now)
+	if p.home.cfg.StatusCheck != CheckNone {
+		p.probe(now)
 	}
-	h.arm(probePace)
+	p.arm(probePace)
 }

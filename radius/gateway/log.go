@@ -86,26 +86,31 @@ func say(log *slog.Logger, leftOut int, what string, attrs ...slog.Attr) {
 	log.LogAttrs(context.Background(), slog.LevelWarn, what, attrs...)
 }
 
-func homeAttrs(h *homeState, err error) []slog.Attr {
-	return []slog.Attr{slog.String("home_server", h.cfg.Name), slog.Any("error", err)}
-}
-
 func (g *Gateway) log(level slog.Level, msg string, attrs ...slog.Attr) {
 	g.opt.Logger.LogAttrs(context.Background(), level, msg, attrs...)
 }
 
-// allDown says once that no home server of a pool lives, and what its requests get.
-func (g *Gateway) allDown(p *HomePool, answer string) {
-	if !p.down.Swap(true) {
-		g.log(slog.LevelError, "no home server lives", slog.String("home_server_pool", p.Name), slog.String("answer", answer))
+// allDown says once that no home server of a pool lives, at the port of requests with this code, and what they get.
+func (g *Gateway) allDown(p *HomePool, code radius.Code, answer string) {
+	if !p.downOf(code).Swap(true) {
+		g.log(slog.LevelError, "no home server lives", p.attrs(code, slog.String("answer", answer))...)
 	}
 }
 
 // backUp says once that one does again.
-func (g *Gateway) backUp(p *HomePool) {
-	if p.down.Swap(false) {
-		g.log(slog.LevelInfo, "a home server lives again", slog.String("home_server_pool", p.Name))
+func (g *Gateway) backUp(p *HomePool, code radius.Code) {
+	if down := p.downOf(code); down.Load() && down.Swap(false) {
+		g.log(slog.LevelInfo, "a home server lives again", p.attrs(code)...)
 	}
+}
+
+// attrs names the pool in lines of the log, and the port if its home servers have two.
+func (p *HomePool) attrs(code radius.Code, more ...slog.Attr) []slog.Attr {
+	list := []slog.Attr{slog.String("home_server_pool", p.Name)}
+	if p.split {
+		list = append(list, slog.String("port", map[bool]string{false: portMain, true: portAcct}[code == radius.AccountingRequest]))
+	}
+	return append(list, more...)
 }
 
 // Log says which lines about requests are wanted.

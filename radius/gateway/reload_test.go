@@ -45,7 +45,7 @@ func TestReload(t *testing.T) {
 				t.Errorf("the home servers got %d and %d", h.count, h1.count)
 			}
 			w.pass(5 * time.Second)
-			if n := state.main.Connections(); n != 0 || len(w.gateway.lanes[0].pools) != 1 {
+			if n := state.ports[0].peer.Connections(); n != 0 || len(w.gateway.lanes[0].pools) != 1 {
 				t.Errorf("%d connections to the old one, %d pools", n, len(w.gateway.lanes[0].pools))
 			}
 			w.idle()

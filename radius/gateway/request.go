@@ -71,6 +71,9 @@ type call struct {
 // Describe names the call in panics.
 func (c *call) Describe() string { return "request to home_server " + c.home.cfg.Name }
 
+// port is where it goes.
+func (c *call) port() *port { return c.home.port(c.request.code) }
+
 // active tells whether an answer may come.
 func (c *call) active() bool { return c.Active() || c.far != nil }
 

@@ -155,7 +155,7 @@ func (r *request) ask() {
 		r.nobody()
 		return
 	}
-	r.lane.gateway.allDown(r.pool, "realm DEFAULT")
+	r.lane.gateway.allDown(r.pool, r.code, "realm DEFAULT")
 	r.realm, r.pool, r.skip = other, pool, 0
 	r.ask()
 }
@@ -202,7 +202,8 @@ func (r *request) nobody() {
 	}
 	drops := r.pool.Fallback == FallbackDrop
 	if outcome == OutcomeNoHome {
-		r.lane.gateway.allDown(r.pool, map[bool]string{false: "reject", true: "silence"}[drops])
+		silent := drops || r.pool.split && r.code == radius.AccountingRequest // as reject has it
+		r.lane.gateway.allDown(r.pool, r.code, map[bool]string{false: "reject", true: "silence"}[silent])
 	}
 	if drops {
 		r.finish(outcome)
@@ -219,7 +220,7 @@ func (r *request) try(i int) bool {
 	c.home, c.pool, c.index, c.sentAt = h, r.pool, i, now
 	c.wire, c.late, c.handed, c.far = false, false, false, nil
 	r.sent++
-	if err := r.lane.pool(h.peer(r.code)).Start(&c.Call, c); err != nil && !c.handOver(err) {
+	if err := r.lane.pool(h.port(r.code).peer).Start(&c.Call, c); err != nil && !c.handOver(err) {
 		r.sent--
 		c.refuses(now, err)
 		return false
@@ -250,7 +251,7 @@ func (r *request) expire(now time.Time) {
 	if last.active() && !last.late {
 		// One whose connection died was not kept waiting by its home server.
 		last.late = true
-		last.home.noAnswer(now, last.sentAt)
+		last.port().noAnswer(now, last.sentAt)
 		last.doubt()
 	}
 	if last.pool == r.pool {
@@ -333,14 +334,14 @@ func (l *lane) countTTL(f *radius.Forward, o *outgoing) {
 // Answer takes the reply of a home server. One that is not what it should be costs itself only.
 func (c *call) Answer(_ *transport.Call, m *transport.Message) bool {
 	r := c.request
-	p := c.home.accept(r.lane, m, r.code, c.vector[:])
+	p := c.port().accept(r.lane, m, r.code, c.vector[:])
 	if p == nil {
 		return false
 	}
 	if r.lane.gateway.tracing() {
 		r.lane.traceBack(r.name(), c.home, p)
 	}
-	c.home.answered(m.Time, m.Time.Sub(c.sentAt))
+	c.port().answered(m.Time, m.Time.Sub(c.sentAt))
 	dst, err := r.source.conn.Reserve(radius.MaxSize)
 	if err != nil {
 		r.finish(OutcomeFailed) // a client that reads nothing: its connection is closed by its own limits
@@ -348,13 +349,11 @@ func (c *call) Answer(_ *transport.Call, m *transport.Message) bool {
 	}
 	msg, err := r.lane.decode(p, dst, r.client, r.source.listen.cfg.Load(), c.home, r.id, r.vector[:], c.vector[:], r.ownName())
 	if err != nil {
-		c.home.unfit(r.lane, m.Time, err)
+		c.port().unfit(r.lane, m.Time, err)
 		r.reject(OutcomeFailed, "")
 		return true
 	}
-	if c.pool.down.Load() {
-		r.lane.gateway.backUp(c.pool)
-	}
+	r.lane.gateway.backUp(c.pool, r.code)
 	if p.Code() == radius.AccessChallenge {
 		if state, ok := p.Find(radius.State); ok {
 			r.lane.sticky.put(state, c.home)
@@ -403,7 +402,7 @@ func (c *call) refuses(now time.Time, err error) {
 		c.request.broken = e
 		return
 	}
-	c.home.failed(now, err)
+	c.port().failed(now, err)
 }
 
 // gone has the request go on over a connection of another thread, to another home server at once, or once more to the same one on another
@@ -427,7 +426,7 @@ func (c *call) gone(err error) {
 	if r.advance() || r.waiting() {
 		return
 	}
-	if last && c.wire && err != transport.ErrRefused && r.again == nil && !c.home.peer(r.code).IsDatagram() {
+	if last && c.wire && err != transport.ErrRefused && r.again == nil && !c.port().peer.IsDatagram() {
 		r.again = c
 		r.sent--
 		if c.pool == r.pool && r.try(c.index) {

@@ -20,7 +20,7 @@ func TestTrialIsOfOneHomeServer(t *testing.T) {
 	nas.send("192.0.2.1:1812", access(2, "bob", "hello"))
 	w.until("the second was asked", func() bool { return h1.count > before })
 	w.pass(2 * trialWindow)
-	if n := w.gateway.Homes()[1].Counts.Timeouts.Load(); n != 0 {
+	if n := w.gateway.Homes()[1].Ports[0].Counts.Timeouts.Load(); n != 0 {
 		t.Errorf("after %v of its response_window the second is said not to answer", 2*trialWindow)
 	}
 }

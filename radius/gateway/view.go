@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-
-	"github.com/frio-io/frio/tls"
 )
 
 // ClientView is what may be seen of a client. Thread: any.
@@ -44,7 +42,7 @@ type PoolView struct {
 	Name  string
 	Type  string
 	Homes []HomeView
-	Down  bool // it was found that none lives, and none has answered since
+	Down  bool // it was found that none lives, of one kind of ports at least, and none has answered since
 }
 
 // Pools are those of the present configuration, in its order. Thread: any.
@@ -56,20 +54,11 @@ func (g *Gateway) Pools() []PoolView {
 		if p.FallbackHome != nil {
 			homes = append(homes, p.FallbackHome)
 		}
-		one := PoolView{Name: p.Name, Type: fmt.Sprint(p.Balance), Down: p.down.Load()}
+		one := PoolView{Name: p.Name, Type: fmt.Sprint(p.Balance), Down: p.down[0].Load() || p.down[1].Load()}
 		for _, h := range homes {
 			one.Homes = append(one.Homes, h.view())
 		}
 		all = append(all, one)
 	}
 	return all
-}
-
-func (cfg *Home) view() HomeView {
-	h := cfg.state
-	v := HomeView{Name: cfg.Name, Life: h.life().String(), Counts: &h.counts, Peer: h.main, Acct: h.acct, Description: cfg.IO.Describe()}
-	if c, ok := cfg.IO.(*tls.Conn); ok {
-		v.TLS = c.Counts()
-	}
-	return v
 }
