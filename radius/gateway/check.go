@@ -65,8 +65,16 @@ func (p *port) probe(now time.Time) {
 	c.began, c.expires = now, now.Add(cfg.CheckTimeout)
 	if err := p.home.owner.pool(p.peer).Start(&c.Call, c); err != nil {
 		c.Lost(&c.Call, err)
+		return
+	}
+	if c.IsDatagram() {
+		// RFC 5080, Section 2.2.1: one lost datagram is no silence. It ends with the check.
+		c.Retransmit(transport.Retransmission{Initial: cfg.CheckTimeout / checkParts})
 	}
 }
+
+// checkParts of its time-out is when a check is sent again, by datagrams: at a quarter, and, as the time doubles, at three quarters.
+const checkParts = 4
 
 func (c *check) Describe() string { return "check of " + c.port.describe() }
 

@@ -1,0 +1,81 @@
+package gateway
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/frio-io/frio"
+	"github.com/frio-io/frio/radius"
+)
+
+// A check of an idle home server that is lost on the way, once or twice, changes nothing: it is sent again, the same. If all are lost it is a zombie
+// after check_timeout.
+func TestCheckLost(t *testing.T) {
+	for _, c := range []struct {
+		check string
+		lost  int
+		dead  bool
+	}{{"status-server", 0, false}, {"status-server", 1, false}, {"status-server", 2, false}, {"status-server", 3, true}, {"request", 1, false}} {
+		t.Run(fmt.Sprint(c.check, " ", c.lost, " lost"), func(t *testing.T) {
+			more := "\tstatus_check = " + c.check + "\n" + acctHere("udp")
+			if c.check == "request" {
+				more += "\tusername = check\n\tpassword = check\n"
+			}
+			w := newWorld(t, udpListen+homeText(0, more)+poolText)
+			h := &home{world: w, keys: keys}
+			var came []string
+			h.socket = w.udp(w.homes[0], "192.0.2.3:1812", func(s *socket, p frio.Packet) {
+				if came = append(came, string(p.Data)); len(came) > c.lost {
+					to := p.Remote.String()
+					h.serve(p.Data, func(answer []byte) { s.send(to, answer) })
+				}
+			})
+			w.until("a check comes", func() bool { return len(came) > 0 })
+			w.pass(1900 * time.Millisecond)
+			if want := min(c.lost+1, 3); len(came) != want {
+				t.Errorf("it was sent %d times, want %d", len(came), want)
+			}
+			for _, p := range came {
+				if p != came[0] {
+					t.Error("what was sent again is not the same")
+				}
+			}
+			w.pass(200 * time.Millisecond)
+			if got := w.logged(`"home server zombie"`) == 1; got != c.dead {
+				t.Errorf("zombie: %t", got)
+			}
+			n := w.gateway.Homes()[0].Ports[0].Peer.Counts.Resent.Load()
+			if !c.dead && int(n) != c.lost {
+				t.Errorf("%d are counted as sent again", n)
+			}
+		})
+	}
+}
+
+// Over a stream nothing is sent twice.
+func TestCheckOverStream(t *testing.T) {
+	pre := &world{T: t}
+	w := newWorld(t, udpListen+pre.homeOnText(0, "tcp", "\tstatus_check = status-server\n"+acctHere("tcp"))+poolText)
+	h := w.homeOn(0, "tcp")
+	h.deaf = true
+	w.until("a check comes", func() bool { return h.checks > 0 })
+	w.pass(1900 * time.Millisecond)
+	if h.checks != 1 {
+		t.Errorf("it was sent %d times", h.checks)
+	}
+}
+
+// Each port's Status-Server goes to that port, and its answer there may be that of accounting (RFC 5997, Section 4.2).
+func TestCheckAccounting(t *testing.T) {
+	w := newWorld(t, udpListen+homeText(0, "\tstatus_check = status-server\n")+poolText)
+	w.home(0)
+	w.udp(w.homes[0], "192.0.2.3:1813", func(s *socket, p frio.Packet) {
+		b := radius.NewReply(nil, radius.AccountingResponse, radius.Packet(p.Data))
+		s.send(p.Remote.String(), seal(&b))
+	})
+	w.pass(time.Minute)
+	if p := w.gateway.Homes()[0].Ports[1]; p.Life != "alive" || p.Counts.Answers.Load() < 5 || w.logged("zombie") > 0 {
+		t.Errorf("it is %s, after %d answers", p.Life, p.Counts.Answers.Load())
+	}
+}
