@@ -250,7 +250,7 @@ func clientsTable(w *watch) *table {
 }
 
 func homesTable(w *watch) *table {
-	t := &table{columns: []string{"home_server", "port", "state", "io", "outstanding", "connections", "answers", "timeouts", "failed", "bad", "checks", "mean_ms"}}
+	t := &table{columns: []string{"home_server", "port", "state", "io", "outstanding", "connections", "answers", "timeouts", "failed", "bad", "checks", "mean_ms", "error"}}
 	now := w.shown.Load()
 	if now == nil || now.gateway == nil {
 		return t
@@ -267,7 +267,7 @@ func homesTable(w *watch) *table {
 				mean = float64(int64(1e6*seconds/float64(count))) / 1e3
 			}
 			t.add(h.Name, p.Name, p.Life, p.Description, p.Peer.Outstanding(), p.Peer.Connections(), n.Answers.Load(), n.Timeouts.Load(),
-				n.Failed.Load(), bad, n.Checks.Load(), mean)
+				n.Failed.Load(), bad, n.Checks.Load(), mean, p.Error)
 		}
 	}
 	return t

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/frio-io/frio/radius"
@@ -40,12 +41,24 @@ func (p *port) endChecks(now time.Time) {
 		if !c.Active() || now.Before(c.expires) {
 			continue
 		}
-		c.GiveUp()
+		c.giveUp()
 		p.answers = 0
 		if p.life() == alive && p.lastReply.Load() < c.began.UnixNano() {
 			p.become(zombie, now)
 		}
 	}
+}
+
+// giveUp ends a check, if it is under way, and keeps what it says.
+func (c *check) giveUp() {
+	switch {
+	case !c.Active():
+	case c.Sent():
+		c.port.blame(fmt.Errorf("no answer to %v", c.code))
+	default:
+		c.port.blame(errConnection)
+	}
+	c.GiveUp()
 }
 
 // probe sends a check, in the place of the oldest.
@@ -54,7 +67,7 @@ func (p *port) probe(now time.Time) {
 	p.counts.Checks.Add(1)
 	c := &p.checks[p.turn]
 	p.turn = (p.turn + 1) % len(p.checks)
-	c.GiveUp()
+	c.giveUp()
 	c.code = radius.StatusServer
 	if cfg.StatusCheck == CheckRequest {
 		c.code = radius.AccessRequest
@@ -116,6 +129,7 @@ func (c *check) Answer(_ *transport.Call, m *transport.Message) bool {
 		p.knows.Store(true)
 	}
 	p.counts.Answers.Add(1)
+	p.told.Store(false)
 	p.answers++
 	enough := p.answers >= max(1, p.home.cfg.NumAnswersToAlive)
 	if p.life() == alive || enough {
@@ -134,5 +148,6 @@ func (c *check) Answer(_ *transport.Call, m *transport.Message) bool {
 // Lost is called when the check's connection is gone, or could not be had.
 func (c *check) Lost(_ *transport.Call, err error) {
 	c.port.answers = 0
+	c.port.blame(err)
 	c.port.failed(c.port.home.owner.lane.Loop().Now(), err)
 }

@@ -87,6 +87,7 @@ type HomeView struct {
 type PortView struct {
 	Name        string // main or accounting
 	Life        string
+	Error       string // why it did not answer, the last time; "" while it lives
 	Counts      *HomeCounts
 	Peer        *transport.Peer
 	Description string
@@ -111,7 +112,7 @@ func (cfg *Home) view() HomeView {
 		}
 		now := p.life()
 		worst = max(worst, now)
-		v.Ports = append(v.Ports, PortView{Name: p.name, Life: now.String(), Counts: &p.counts, Peer: p.peer, Description: one.Describe()})
+		v.Ports = append(v.Ports, PortView{Name: p.name, Life: now.String(), Error: p.why(), Counts: &p.counts, Peer: p.peer, Description: one.Describe()})
 	}
 	v.Life = worst.String()
 	if c, ok := cfg.IO.(*tls.Conn); ok {
@@ -129,6 +130,9 @@ func (g *Gateway) Debug(w io.Writer) {
 			fmt.Fprintf(in, "%s: %s, %s\n", p.Name, p.Life, p.Description)
 			fmt.Fprintf(in, "%d answers, %d not answered, %d failed, %d under way, %d connections\n", p.Counts.Answers.Load(),
 				p.Counts.Timeouts.Load(), p.Counts.Failed.Load(), p.Peer.Outstanding(), p.Peer.Connections())
+			if p.Error != "" {
+				fmt.Fprintf(in, "error: %s\n", p.Error)
+			}
 		}
 	}
 }

@@ -1,7 +1,9 @@
 package gateway
 
 import (
+	"errors"
 	"log/slog"
+	"net"
 	"time"
 
 	"github.com/frio-io/frio/transport"
@@ -52,10 +54,17 @@ func (p *port) takesTrial(now time.Time) bool {
 	return now.UnixNano() >= at && p.trialAt.CompareAndSwap(at, now.Add(probePace).UnixNano())
 }
 
-// noAnswer reports a request that was sent at the time sentAt and has not been answered by now. Thread: any.
-func (p *port) noAnswer(now, sentAt time.Time) {
+var (
+	errAnswer     = errors.New("no answer in response_window")
+	errConnection = errors.New("no connection in time")
+)
+
+// noAnswer reports a request that was sent at the time sentAt and has not been answered by now; not even sent, if no connection came up. Thread:
+// any.
+func (p *port) noAnswer(now, sentAt time.Time, sent bool) {
 	p.counts.Timeouts.Add(1)
 	if p.life() == alive && p.lastReply.Load() < sentAt.UnixNano() {
+		p.blame(map[bool]error{false: errConnection, true: errAnswer}[sent])
 		p.suspected.Store(now.UnixNano())
 		p.look()
 	}
@@ -67,6 +76,7 @@ func (p *port) failed(now time.Time, err error) {
 	if err == transport.ErrBusy || err == transport.ErrNoConnection || p.life() != alive {
 		return
 	}
+	p.blame(err)
 	p.refused.Store(true)
 	p.look()
 }
@@ -76,9 +86,21 @@ func (p *port) answered(now time.Time, after time.Duration) {
 	p.counts.Answers.Add(1)
 	p.counts.Latency.Observe(after)
 	p.lastReply.Store(now.UnixNano())
+	if p.told.Load() {
+		p.told.Store(false)
+	}
 	if p.life() != alive {
 		p.look()
 	}
+}
+
+// broke reports a connection that was lost with a request under way on it. That is said once until the next answer: the home server may go on
+// like that, with each connection, as one that does not like our certificate. Thread: any.
+func (p *port) broke(now time.Time, err error) {
+	if errors.Is(err, net.ErrClosed) || p.life() != alive || p.told.Swap(true) {
+		return // it was closed here; or a line has said it
+	}
+	p.lost.warn(p.home.gateway.opt.Logger, now, "connection to home server lost", p.attrs(slog.Any("error", err))...)
 }
 
 // look has the owner look at what was reported. If its loop has no room now, the next report comes soon.
@@ -122,7 +144,11 @@ func (p *port) become(next life, now time.Time) {
 	if next == dead {
 		p.counts.Deaths.Add(1)
 	}
-	p.home.gateway.log(level, "home server "+next.String(), p.attrs()...)
+	attrs := p.attrs()
+	if why := p.why(); why != "" {
+		attrs = append(attrs, slog.String("error", why))
+	}
+	p.home.gateway.log(level, "home server "+next.String(), attrs...)
 	if next == alive {
 		p.answers = 0
 		p.timer.Stop()

@@ -2,8 +2,10 @@ package gateway
 
 import (
 	"log/slog"
+	"strings"
 	"sync/atomic"
 	"time"
+	"unicode"
 
 	"github.com/frio-io/frio"
 	"github.com/frio-io/frio/event"
@@ -25,14 +27,18 @@ type port struct {
 	peer   *transport.Peer
 	counts HomeCounts
 
-	now       atomic.Uint32 // life
-	lastReply atomic.Int64  // nanoseconds since 1970
-	suspected atomic.Int64  // when it was last reported for not answering
-	refused   atomic.Bool   // it was reported for not being there
-	asked     atomic.Bool   // the owner is to look
-	knows     atomic.Bool   // it has answered a Status-Server
-	trialAt   atomic.Int64  // when the next request may be let through to see whether it is back
-	used      atomic.Bool   // a realm sends it something, so that it is watched if its home server is
+	now       atomic.Uint32          // life
+	lastReply atomic.Int64           // nanoseconds since 1970
+	suspected atomic.Int64           // when it was last reported for not answering
+	refused   atomic.Bool            // it was reported for not being there
+	asked     atomic.Bool            // the owner is to look
+	knows     atomic.Bool            // it has answered a Status-Server
+	trialAt   atomic.Int64           // when the next request may be let through to see whether it is back
+	failure   atomic.Pointer[string] // why it did not answer, the last time
+	told      atomic.Bool            // since its last answer a line said that a connection was lost
+	used      atomic.Bool            // a realm sends it something, so that it is watched if its home server is
+
+	lost lines // of connections
 
 	// The owner's:
 	since   time.Time // of the present life
@@ -122,6 +128,32 @@ func (p *port) accept(l *lane, m *transport.Message, code radius.Code, vector []
 	}
 	l.gateway.lines.warn(l.gateway.opt.Logger, m.Time, "bad reply", p.attrs(slog.Any("error", err))...)
 	return nil
+}
+
+// whyMax bounds the text of why a port did not answer: some of it is from the home server's certificate. In bytes.
+const whyMax = 256
+
+// blame keeps why the port did not answer, for the log and those who look on. Thread: any.
+func (p *port) blame(err error) {
+	text := err.Error()
+	if len(text) > whyMax {
+		text = text[:whyMax]
+	}
+	text = strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return '?'
+		}
+		return r
+	}, text)
+	p.failure.Store(&text)
+}
+
+// why is what was kept, of a port that does not live; else "". Thread: any.
+func (p *port) why() string {
+	if text := p.failure.Load(); text != nil && p.life() != alive {
+		return *text
+	}
+	return ""
 }
 
 // unfit reports a good reply that cannot be made into one for the client.

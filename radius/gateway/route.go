@@ -251,7 +251,7 @@ func (r *request) expire(now time.Time) {
 	if last.active() && !last.late {
 		// One whose connection died was not kept waiting by its home server.
 		last.late = true
-		last.port().noAnswer(now, last.sentAt)
+		last.port().noAnswer(now, last.sentAt, last.wire || last.far != nil)
 		last.doubt()
 	}
 	if last.pool == r.pool {
@@ -415,6 +415,8 @@ func (c *call) gone(err error) {
 	now := r.lane.lane.Loop().Now()
 	if !c.wire || err == transport.ErrRefused {
 		c.refuses(now, err)
+	} else {
+		c.port().broke(now, err)
 	}
 	if c.pool == r.pool {
 		r.skip |= 1 << c.index
