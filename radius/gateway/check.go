@@ -149,5 +149,5 @@ func (c *check) Answer(_ *transport.Call, m *transport.Message) bool {
 func (c *check) Lost(_ *transport.Call, err error) {
 	c.port.answers = 0
 	c.port.blame(err)
-	c.port.failed(c.port.home.owner.lane.Loop().Now(), err)
+	c.port.failed(c.began, err)
 }

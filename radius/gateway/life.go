@@ -70,14 +70,15 @@ func (p *port) noAnswer(now, sentAt time.Time, sent bool) {
 	}
 }
 
-// failed reports a request that could not be sent. Thread: any.
-func (p *port) failed(now time.Time, err error) {
+// failed reports a request, begun at a time, that could not be sent. A reply since then, to any thread, shows that the home server is there: only this
+// thread cannot connect. Thread: any.
+func (p *port) failed(began time.Time, err error) {
 	p.counts.Failed.Add(1)
-	if err == transport.ErrBusy || err == transport.ErrNoConnection || p.life() != alive {
+	if err == transport.ErrBusy || err == transport.ErrNoConnection || p.life() != alive || p.lastReply.Load() > began.UnixNano() {
 		return
 	}
 	p.blame(err)
-	p.refused.Store(true)
+	p.missed.Store(began.UnixNano())
 	p.look()
 }
 
@@ -120,11 +121,11 @@ func (p *port) decide() {
 		return
 	}
 	now := p.home.owner.lane.Loop().Now()
-	refused := p.refused.Swap(false)
+	missed := p.missed.Swap(0)
 	reply := p.lastReply.Load()
 	switch p.life() {
 	case alive:
-		if refused || p.suspected.Load() > reply {
+		if missed > 0 && missed >= reply || p.suspected.Load() > reply {
 			p.become(zombie, now)
 		}
 	default:

@@ -30,7 +30,7 @@ type port struct {
 	now       atomic.Uint32          // life
 	lastReply atomic.Int64           // nanoseconds since 1970
 	suspected atomic.Int64           // when it was last reported for not answering
-	refused   atomic.Bool            // it was reported for not being there
+	missed    atomic.Int64           // when an attempt began that was last reported for finding nobody
 	asked     atomic.Bool            // the owner is to look
 	knows     atomic.Bool            // it has answered a Status-Server
 	trialAt   atomic.Int64           // when the next request may be let through to see whether it is back

@@ -222,7 +222,7 @@ func (r *request) try(i int) bool {
 	r.sent++
 	if err := r.lane.pool(h.port(r.code).peer).Start(&c.Call, c); err != nil && !c.handOver(err) {
 		r.sent--
-		c.refuses(now, err)
+		c.refuses(err)
 		return false
 	}
 	window := r.window(h)
@@ -397,12 +397,12 @@ func (c *call) Lost(_ *transport.Call, err error) {
 }
 
 // refuses notes why a request could not be sent: that is the home server's matter, or its own.
-func (c *call) refuses(now time.Time, err error) {
+func (c *call) refuses(err error) {
 	if e, own := err.(*radius.Error); own {
 		c.request.broken = e
 		return
 	}
-	c.port().failed(now, err)
+	c.port().failed(c.sentAt, err)
 }
 
 // gone has the request go on over a connection of another thread, to another home server at once, or once more to the same one on another
@@ -412,11 +412,10 @@ func (c *call) gone(err error) {
 		return
 	}
 	r := c.request
-	now := r.lane.lane.Loop().Now()
 	if !c.wire || err == transport.ErrRefused {
-		c.refuses(now, err)
+		c.refuses(err)
 	} else {
-		c.port().broke(now, err)
+		c.port().broke(r.lane.lane.Loop().Now(), err)
 	}
 	if c.pool == r.pool {
 		r.skip |= 1 << c.index
