@@ -146,6 +146,7 @@ func TestAllocs(t *testing.T) {
 		if _, err := AppendReply(back, r, home, client, &a); err != nil {
 			t.Error(err)
 		}
+		p.Essence(seed)
 		for a := range p.Attributes() {
 			for range a.Subs() {
 				t.Error("no vendor here")

@@ -63,6 +63,7 @@ func FuzzParse(f *testing.F) {
 		_ = k.CheckReply(p, random[:], true)
 		_ = p.CheckProxyState()
 		p.LoopBy([]byte("x"))
+		p.Essence(seed)
 	})
 }
 
@@ -126,6 +127,11 @@ func FuzzAppendRequest(f *testing.F) {
 		}
 		if !slices.Equal(got, want) {
 			t.Errorf("got  %x\nwant %x", got, want)
+		}
+		if p.Code() != AccessRequest || !chap || challenge {
+			if p.Essence(seed) != q.Essence(seed) {
+				t.Errorf("%x and %x are two by their essence", p, q)
+			}
 		}
 		// It can go back the way it came, and loses nothing on it.
 		back, err := AppendRequest(nil, q, home, client, &Forward{ID: p.ID(), Authenticator: [16]byte(p.Authenticator())})

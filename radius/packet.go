@@ -1,7 +1,6 @@
 package radius
 
 import (
-	"bytes"
 	"encoding/binary"
 	"iter"
 )
@@ -161,16 +160,4 @@ func (p Packet) FindVendor(vendor uint32, t uint8) (value []byte, ok bool) {
 		off = end
 	}
 	return nil, false
-}
-
-// LoopBy reports whether one of the Proxy-State attributes starts with prefix: whether the sender of such has seen the packet before.
-func (p Packet) LoopBy(prefix []byte) bool {
-	for off := HeaderSize; off < len(p); {
-		end := off + int(p[off+1])
-		if Type(p[off]) == ProxyState && bytes.HasPrefix(p[off+2:end], prefix) {
-			return true
-		}
-		off = end
-	}
-	return false
 }

@@ -10,6 +10,7 @@ type Forward struct {
 	ID            uint8
 	Authenticator [16]byte // random; for Access-Request and Status-Server, in the others it is a hash
 	ProxyState    []byte   // ours, behind those of the others; nil: none. Left off where the packet would not fit otherwise
+	LeftOff       bool     // a result: ProxyState was left off, so LoopBy does not find the packet if it comes back
 	UserName      []byte   // replaces User-Name, between In and Out; nil: as it came
 	In, Out       *Rewrite // of the client and of the home server; nil: none
 	TTL           *TTL     // counted between In and Out; nil: none
@@ -67,7 +68,8 @@ func AppendRequest(dst []byte, p Packet, from, to *Keys, f *Forward) ([]byte, er
 		c.out = append(c.out, uint8(CHAPChallenge), 2+16)
 		c.out = append(c.out, p.Authenticator()...)
 	}
-	if size := len(c.out) - c.base + 2 + len(f.ProxyState); len(f.ProxyState) > 0 && size <= MaxSize {
+	f.LeftOff = len(f.ProxyState) > 0 && len(c.out)-c.base+2+len(f.ProxyState) > MaxSize
+	if len(f.ProxyState) > 0 && !f.LeftOff {
 		if len(f.ProxyState) > MaxValue {
 			panic("radius: Proxy-State of ours above 253 bytes")
 		}

@@ -151,8 +151,9 @@ func TestFullPackets(t *testing.T) {
 		if len(p) != MaxSize-room {
 			t.Fatal(len(p))
 		}
-		out, err := AppendRequest(nil, p, client, home, &Forward{ProxyState: []byte("12345678")})
-		if err != nil {
+		f := Forward{ProxyState: []byte("12345678")}
+		out, err := AppendRequest(nil, p, client, home, &f)
+		if err != nil || f.LeftOff != (room < 10) {
 			t.Fatalf("room %d: %v", room, err)
 		}
 		q := parse(t, out)

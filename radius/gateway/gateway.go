@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"crypto/rand"
+	"hash/maphash"
 	"log/slog"
 	"slices"
 	"sync"
@@ -33,6 +34,7 @@ type Gateway struct {
 	opt      Options
 	wanted   atomic.Pointer[Log]
 	instance [instanceBytes]byte // RFC 2865, Section 5.33: what tells our Proxy-State from others
+	marks    marks               // of the packets that have no room for it
 	on       transport.Lanes
 	lanes    []*lane // of those
 	current  atomic.Pointer[snapshot]
@@ -78,6 +80,7 @@ func New(lanes transport.Lanes, cfg *Config, opt Options) (*Gateway, error) {
 		opt.Logger = slog.New(slog.DiscardHandler)
 	}
 	g := &Gateway{opt: opt, clients: map[string]*ClientState{}}
+	g.marks.seed = maphash.MakeSeed()
 	g.SetLog(opt.Log)
 	if _, err := rand.Read(g.instance[:]); err != nil {
 		return nil, err

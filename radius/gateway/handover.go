@@ -37,6 +37,7 @@ type handedOver struct {
 	sentAt time.Time
 	timer  event.Timer
 	over   bool
+	mark   mark
 }
 
 // handOver gives the call, which could not be sent here because of err, to a thread that has a connection; false if there is none, or it has no
@@ -108,6 +109,7 @@ func (t *farTimer) Describe() string { return (*handedOver)(t).Describe() }
 func (f *handedOver) Encode(_ *transport.Call, dst []byte, id int) ([]byte, error) {
 	msg, err := f.to.encode(&outgoing{packet: f.packet, client: f.client, proto: f.cfg, home: f.home, userName: f.userName}, dst, uint8(id))
 	if err == nil {
+		f.to.marks(&f.mark, msg[len(dst):])
 		copy(f.sent[:], msg[len(dst)+4:])
 		f.sentAt = f.to.lane.Loop().Now()
 		if f.name != "" {
@@ -177,6 +179,7 @@ func (f *handedOver) end() {
 		return
 	}
 	f.over = true
+	f.mark.clear()
 	f.timer.Stop()
 	f.inner.Cancel()
 	if !f.memory.IsZero() {

@@ -66,6 +66,7 @@ type call struct {
 	late    bool        // that its home server has not answered in time was reported
 	far     *handedOver // it is on another thread
 	handed  bool        // it is, or was
+	mark    mark
 }
 
 // Describe names the call in panics.
@@ -100,7 +101,7 @@ func (s *source) request(client *Client, m *transport.Message) {
 		// RFC 5080, Section 2.2.2: another authenticator is another request. The client has given up the one before.
 		before.supersede()
 	}
-	if p.LoopBy(l.gateway.instance[:]) {
+	if p.LoopBy(l.gateway.instance[:]) || l.gateway.marks.loops(p) {
 		client.state.Outcomes[OutcomeLoop].Add(1)
 		s.listen.lines.packet(s.listen.log, m.Time, "loop", "loop", client, m.From(s.conn), nil)
 		return
@@ -298,8 +299,11 @@ func (r *request) finish(outcome Outcome) {
 	l, s := r.lane, r.source
 	l.record(r, outcome)
 	r.timer.Stop()
-	for i := range r.calls[:r.sent] {
-		r.calls[i].cancel()
+	for i := range r.calls {
+		if i < r.sent {
+			r.calls[i].cancel()
+		}
+		r.calls[i].mark.clear()
 	}
 	r.memory.Free()
 	r.memory, r.packet = talloc.Buffer{}, nil

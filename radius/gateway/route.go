@@ -288,7 +288,8 @@ func (c *call) Encode(_ *transport.Call, dst []byte, id int) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	copy(c.vector[:], msg[4:radius.HeaderSize])
+	r.lane.marks(&c.mark, msg[len(dst):])
+	copy(c.vector[:], msg[len(dst)+4:])
 	c.wire, c.sentAt = true, r.lane.lane.Loop().Now()
 	if r.lane.gateway.tracing() {
 		r.lane.traceSent(r.name(), c.home, msg)
@@ -313,6 +314,13 @@ func (l *lane) encode(o *outgoing, dst []byte, id uint8) ([]byte, error) {
 	l.countTTL(f, o)
 	l.authenticator(&f.Authenticator)
 	return radius.AppendRequest(dst, o.packet, l.keysOf(o.client.secretFor(o.proto.Proto)), l.keysOf(o.home.cfg.Secret), f)
+}
+
+// marks notes that the packet that encode made is under way, if it has no room for our Proxy-State.
+func (l *lane) marks(k *mark, p radius.Packet) {
+	if k.clear(); l.forward.LeftOff {
+		k.set(&l.gateway.marks, p)
+	}
 }
 
 // countTTL has the TTL attribute counted down, and added where it is missing and somebody wants it.
