@@ -51,9 +51,9 @@ func (c *call) handOver(err error) bool {
 	f := &handedOver{
 		from: r.lane, to: r.lane.gateway.lanes[i], request: r, generation: r.generation, call: c, home: c.home, port: c.port(),
 		client: r.client, cfg: r.source.listen.cfg.Load(), code: r.code, id: r.id, vector: r.vector, window: r.window(c.home),
-		userName: append([]byte(nil), r.userName...), packet: append(radius.Packet(nil), r.packet...), stream: !r.source.conn.IsDatagram(),
+		userName: append([]byte(nil), c.userName...), packet: append(radius.Packet(nil), r.packet...), stream: !r.source.conn.IsDatagram(),
 	}
-	if r.userName == nil {
+	if c.userName == nil {
 		f.userName = nil
 	}
 	if r.restores {

@@ -196,7 +196,7 @@ func allDown(t *testing.T, keys, more string) (*world, *socket) {
 
 const defaultRealm = "realm DEFAULT {\n\tpool = all\n}\n"
 
-// All are down: the answer that is configured, and a line, once.
+// All are down, not there or silent: the answer that is configured, and a line, once.
 func TestPoolDown(t *testing.T) {
 	for _, c := range []struct {
 		keys               string
@@ -207,36 +207,48 @@ func TestPoolDown(t *testing.T) {
 		{"\tfallback = reject\n", true, false, "answer=reject"},
 		{"\tfallback = drop\n", false, false, "answer=silence"},
 	} {
-		t.Run(c.keys, func(t *testing.T) {
-			w, nas := allDown(t, c.keys, defaultRealm)
-			for id := range uint8(60) {
-				nas.send("192.0.2.1:1812", access(id, "bob", "hello"))
-				nas.send("192.0.2.1:1812", accounting(id+100, "bob"))
-				w.pass(time.Second)
-			}
-			w.pass(10 * time.Second)
-			count := map[radius.Code]int{}
-			for _, p := range nas.got {
-				count[radius.Packet(p.Data).Code()]++
-			}
-			if want := map[bool]int{true: 60}[c.access]; count[radius.AccessReject] != want || len(nas.got) != want {
-				t.Errorf("answers: %v", count)
-			}
-			if w.logged("no home server lives") != 1 || w.logged(c.line) != 1 {
-				t.Errorf("%d lines", w.logged("no home server lives"))
-			}
-			nas.got = nil
-			h := w.home(0)
-			w.pass(3 * time.Second)
-			for id := range uint8(5) {
-				if _, p := ask(nas, []*home{h}, access(id+200, "bob", "hello")); p.Code() != radius.AccessAccept {
-					t.Errorf("%v once it is back", p.Code())
+		for _, silent := range []bool{false, true} {
+			t.Run(fmt.Sprint(c.keys, " silent ", silent), func(t *testing.T) {
+				w, nas := allDown(t, c.keys, defaultRealm)
+				var h *home
+				if silent {
+					h = w.home(0)
+					h.silent, h.deaf = true, true
 				}
-			}
-			if w.logged("a home server lives again") != 1 {
-				t.Error("that it lives again is not said once")
-			}
-		})
+				for id := range uint8(60) {
+					nas.send("192.0.2.1:1812", access(id, "bob", "hello"))
+					w.pass(1100 * time.Millisecond) // so that each may be let through to see whether it is back
+					nas.send("192.0.2.1:1812", accounting(id+100, "bob"))
+					w.pass(1100 * time.Millisecond)
+				}
+				w.pass(10 * time.Second)
+				count := map[radius.Code]int{}
+				for _, p := range nas.got {
+					count[radius.Packet(p.Data).Code()]++
+				}
+				if want := map[bool]int{true: 60}[c.access]; count[radius.AccessReject] != want || len(nas.got) != want {
+					t.Errorf("answers: %v", count)
+				}
+				if w.logged("no home server lives") != 1 || w.logged(c.line) != 1 {
+					t.Errorf("%d lines", w.logged("no home server lives"))
+				}
+				nas.got = nil
+				if silent {
+					h.silent, h.deaf = false, false
+				} else {
+					h = w.home(0)
+				}
+				w.pass(3 * time.Second)
+				for id := range uint8(5) {
+					if _, p := ask(nas, []*home{h}, access(id+200, "bob", "hello")); p.Code() != radius.AccessAccept {
+						t.Errorf("%v once it is back", p.Code())
+					}
+				}
+				if w.logged("a home server lives again") != 1 {
+					t.Error("that it lives again is not said once")
+				}
+			})
+		}
 	}
 }
 

@@ -56,17 +56,18 @@ const (
 // call is a request under way to one home server.
 type call struct {
 	transport.Call
-	request *request
-	home    *homeState
-	pool    *HomePool
-	index   int      // of home in pool
-	vector  [16]byte // the Request Authenticator of what was sent
-	sentAt  time.Time
-	wire    bool        // it was sent
-	late    bool        // that its home server has not answered in time was reported
-	far     *handedOver // it is on another thread
-	handed  bool        // it is, or was
-	mark    mark
+	request  *request
+	home     *homeState
+	pool     *HomePool
+	index    int      // of home in pool
+	userName []byte   // as request.userName
+	vector   [16]byte // the Request Authenticator of what was sent
+	sentAt   time.Time
+	wire     bool        // it was sent
+	late     bool        // that its home server has not answered in time was reported
+	far      *handedOver // it is on another thread
+	handed   bool        // it is, or was
+	mark     mark
 }
 
 // Describe names the call in panics.

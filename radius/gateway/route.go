@@ -37,7 +37,7 @@ func (r *request) route() {
 		r.reject(OutcomeNoHome, "")
 		return
 	}
-	if realm.Strip && at >= 0 {
+	if realm.Strip {
 		r.userName = user[:at]
 	}
 	r.pool = realm.Auth
@@ -56,6 +56,7 @@ func (r *request) route() {
 
 // newName is User-Name as the client's rules leave it, by which the realm is found. Where rewrite_user_name has changed it, that is noted.
 func (r *request) newName() ([]byte, error) {
+	r.userName, r.restores = nil, false
 	user, ok := r.packet.Find(radius.UserName)
 	if !ok {
 		return nil, nil
@@ -133,47 +134,11 @@ func (s *snapshot) nasOf(p radius.Packet) *Client {
 	return nil
 }
 
-// ask sends the request to a home server of its pool, or answers that there is none.
+// ask sends the request to a home server, or answers that there is none.
 func (r *request) ask() {
-	if r.advance() || r.waiting() {
-		return
-	}
-	cfg := r.lane.gateway.current.Load()
-	other := cfg.Realms.Default
-	if !cfg.DefaultFallback || other == nil || r.realm == nil || r.realm == other || r.broken != nil {
+	if !r.proceed() && !r.waiting() {
 		r.nobody()
-		return
 	}
-	pool := other.Auth
-	switch r.code {
-	case radius.AccountingRequest:
-		pool = other.Acct
-	case radius.CoARequest, radius.DisconnectRequest:
-		pool = other.CoA
-	}
-	if pool == nil {
-		r.nobody()
-		return
-	}
-	r.lane.gateway.allDown(r.pool, r.code, "realm DEFAULT")
-	r.realm, r.pool, r.skip = other, pool, 0
-	r.ask()
-}
-
-// advance sends the request to the next home server that takes it; false if there is none.
-func (r *request) advance() bool {
-	for r.sent < homesMax && r.broken == nil {
-		i, trial := r.choose()
-		if i < 0 {
-			return false
-		}
-		r.trial = trial
-		if r.try(i) {
-			return true
-		}
-		r.skip |= 1 << i
-	}
-	return false
 }
 
 // waiting tells whether an answer may still come.
@@ -201,7 +166,7 @@ func (r *request) nobody() {
 		}
 	}
 	drops := r.pool.Fallback == FallbackDrop
-	if outcome == OutcomeNoHome {
+	if outcome == OutcomeNoHome || !r.pool.lives(r.code) {
 		silent := drops || r.pool.split && r.code == radius.AccountingRequest // as reject has it
 		r.lane.gateway.allDown(r.pool, r.code, map[bool]string{false: "reject", true: "silence"}[silent])
 	}
@@ -217,7 +182,7 @@ func (r *request) try(i int) bool {
 	h := r.pool.home(i)
 	now := r.lane.lane.Loop().Now()
 	c := &r.calls[r.sent]
-	c.home, c.pool, c.index, c.sentAt = h, r.pool, i, now
+	c.home, c.pool, c.index, c.userName, c.sentAt = h, r.pool, i, r.userName, now
 	c.wire, c.late, c.handed, c.far = false, false, false, nil
 	r.sent++
 	if err := r.lane.pool(h.port(r.code).peer).Start(&c.Call, c); err != nil && !c.handOver(err) {
@@ -254,11 +219,9 @@ func (r *request) expire(now time.Time) {
 		last.port().noAnswer(now, last.sentAt, last.wire || last.far != nil)
 		last.doubt()
 	}
-	if last.pool == r.pool {
-		r.skip |= 1 << last.index
-	}
+	r.avoid(last.home)
 	r.trial = false
-	if r.advance() {
+	if r.proceed() {
 		return
 	}
 	if r.sent < homesMax && !r.patient && r.waiting() {
@@ -283,7 +246,7 @@ func (c *call) doubt() {
 func (c *call) Encode(_ *transport.Call, dst []byte, id int) ([]byte, error) {
 	r := c.request
 	msg, err := r.lane.encode(&outgoing{
-		packet: r.packet, client: r.client, proto: r.source.listen.cfg.Load(), home: c.home, userName: r.userName,
+		packet: r.packet, client: r.client, proto: r.source.listen.cfg.Load(), home: c.home, userName: c.userName,
 	}, dst, uint8(id))
 	if err != nil {
 		return nil, err
@@ -425,9 +388,7 @@ func (c *call) gone(err error) {
 	} else {
 		c.port().broke(r.lane.lane.Loop().Now(), err)
 	}
-	if c.pool == r.pool {
-		r.skip |= 1 << c.index
-	}
+	r.avoid(c.home)
 	last := c == &r.calls[r.sent-1]
 	if last && !c.wire && c != r.again {
 		r.sent-- // nothing was sent
