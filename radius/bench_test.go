@@ -14,6 +14,7 @@ func typical(t testing.TB, k *Keys) Packet {
 	b.AddString(CalledStationID, "02-00-00-00-00-02:campus")
 	b.AddString(NASIdentifier, "nas7")
 	b.AddUint32(ServiceType, 2)
+	b.AddString(ProxyState, "17")
 	out, err := b.Seal(k)
 	if err != nil {
 		t.Fatal(err)
@@ -100,7 +101,7 @@ func BenchmarkAppendReply(b *testing.B) {
 	p := typical(b, from)
 	r := typicalReply(b, from, p)
 	buf := make([]byte, 0, MaxSize)
-	a := &Answer{ID: 9, Request: p.Authenticator(), HomeRequest: p.Authenticator()}
+	a := &Answer{Request: p, HomeRequest: p.Authenticator()}
 	b.SetBytes(int64(len(r)))
 	b.ReportAllocs()
 	for b.Loop() {
@@ -142,7 +143,7 @@ func TestAllocs(t *testing.T) {
 		if err := home.CheckReply(r, request, true); err != nil {
 			t.Error(err)
 		}
-		a := Answer{ID: 3, Request: p.Authenticator(), HomeRequest: request}
+		a := Answer{Request: p, HomeRequest: request}
 		if _, err := AppendReply(back, r, home, client, &a); err != nil {
 			t.Error(err)
 		}

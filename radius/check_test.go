@@ -28,6 +28,13 @@ func sealed(t testing.TB, k *Keys, code Code, signed bool, attributes ...byte) P
 }
 
 // answered is a reply of raw attributes to a request, signed with k.
+// asked is an Access-Request with an authenticator, which is not checked.
+func asked(vector []byte, attributes ...byte) Packet {
+	p := packet(AccessRequest, attributes...)
+	copy(p[4:], vector)
+	return p
+}
+
 func answered(t testing.TB, k *Keys, code Code, request []byte, signed bool, attributes ...byte) Packet {
 	t.Helper()
 	p := packet(code, attributes...)

@@ -6,7 +6,7 @@
 //	out, err := radius.AppendRequest(buf[:0], p, client, home, &radius.Forward{ID: 7, Authenticator: random})
 //	...
 //	err = home.CheckReply(reply, out[4:20], true)
-//	back, err := radius.AppendReply(buf[:0], reply, home, client, &radius.Answer{ID: p.ID(), Request: p.Authenticator(), HomeRequest: out[4:20]})
+//	back, err := radius.AppendReply(buf[:0], reply, home, client, &radius.Answer{Request: p, HomeRequest: out[4:20]})
 //
 // A Packet is what Parse returned: everything else in this package may be called with it, and with nothing else. It aliases the
 // bytes that were given, and so do the values found in it.

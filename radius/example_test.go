@@ -45,7 +45,7 @@ func Example() {
 		return
 	}
 	back, _ := radius.AppendReply(nil, reply, home, client, &radius.Answer{
-		ID: request.ID(), Request: request.Authenticator(), HomeRequest: relayed.Authenticator(), ProxyState: []byte("ours"),
+		Request: request, HomeRequest: relayed.Authenticator(),
 	})
 	answer, _ := radius.Parse(back)
 	fmt.Println(answer.Code(), answer.ID(), client.CheckReply(answer, request.Authenticator(), true))

@@ -58,7 +58,7 @@ func TestTunnelPasswords(t *testing.T) {
 			raw = append(raw, attr...)
 		}
 		r := answered(t, home, AccessAccept, homeRequest, true, raw...)
-		out, err := AppendReply(nil, r, home, client, &Answer{Request: request, HomeRequest: homeRequest})
+		out, err := AppendReply(nil, r, home, client, &Answer{Request: asked(request), HomeRequest: homeRequest})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -138,7 +138,7 @@ func TestHiddenOdd(t *testing.T) {
 				out, err = AppendRequest(nil, sealed(t, fromKeys, c.code, true, raw...), fromKeys, toKeys, &Forward{Authenticator: random})
 			} else {
 				r := answered(t, fromKeys, c.code, homeRequest, true, raw...)
-				out, err = AppendReply(nil, r, fromKeys, toKeys, &Answer{Request: request, HomeRequest: homeRequest})
+				out, err = AppendReply(nil, r, fromKeys, toKeys, &Answer{Request: asked(request), HomeRequest: homeRequest})
 			}
 			if err != nil {
 				t.Fatal(err)
@@ -165,7 +165,7 @@ func TestMSCHAPKeys(t *testing.T) {
 	raw = append(raw, 7, 6, 0, 0, 0, 2)
 	raw[1] += 6
 	r := answered(t, home, AccessAccept, homeRequest, true, raw...)
-	out, err := AppendReply(nil, r, home, client, &Answer{Request: request, HomeRequest: homeRequest})
+	out, err := AppendReply(nil, r, home, client, &Answer{Request: asked(request), HomeRequest: homeRequest})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,7 +1,6 @@
 package radius
 
 import (
-	"bytes"
 	"encoding/binary"
 )
 
@@ -85,19 +84,21 @@ func AppendRequest(dst []byte, p Packet, from, to *Keys, f *Forward) ([]byte, er
 
 // Answer is what a reply gets on its way back to a client.
 type Answer struct {
-	ID                   uint8  // of the client's request
-	Request              []byte // authenticator of the client's request
+	Request              Packet // of the client: the reply has its identifier and Proxy-State, and is made for its authenticator
 	HomeRequest          []byte // authenticator of what was sent to the home server
-	ProxyState           []byte // ours: the last one with this value is taken off; nil: none
 	UserName             []byte // replaces User-Name, where there is one, between In and Out; nil: as it came
 	In, Out              *Rewrite
 	MessageAuthenticator bool // put one into every reply, not only into those to an Access-Request
 }
 
 // AppendReply appends to dst the reply of a home server, checked with from, as it goes to the client whose keys are to. Attributes keep
-// their order and what no rule names its octets, except that Message-Authenticator comes first, always in the replies to an
-// Access-Request, in an Accounting-Response only where a forces it, and else where it was; that what is hidden with the secret is hidden anew, with a fresh salt; and that our
-// Proxy-State is gone.
+// their order and what no rule names its octets, except:
+//
+//   - Message-Authenticator comes first, always in the replies to an Access-Request, in an Accounting-Response only where a forces it, and
+//     else where it was.
+//   - what is hidden with the secret is hidden anew, with a fresh salt.
+//   - the Proxy-State of the client's request are the last, in their order, whatever the home server made of them (RFC 2865, Section
+//     5.33): one that leaves them off, or mixes them up, would have the reply dropped by the proxies before us.
 //
 // No RFC says which authenticator the one of an Accounting-Response is made with: FreeRADIUS takes zeros, others that of the request, and
 // each drops what the other makes. The Response Authenticator protects the same octets.
@@ -114,36 +115,30 @@ func AppendReply(dst []byte, reply Packet, from, to *Keys, a *Answer) ([]byte, e
 		stages: [2]stage{{rules: a.In}, {rules: a.Out}},
 	}
 	copy(c.hop.fromVector[:], a.HomeRequest)
-	copy(c.hop.toVector[:], a.Request)
+	copy(c.hop.toVector[:], a.Request.Authenticator())
 
-	signed, ours := a.MessageAuthenticator || code.access(), 0
-	for off := HeaderSize; off < len(reply); {
-		end := off + int(reply[off+1])
-		switch Type(reply[off]) {
-		case MessageAuthenticator:
-			signed = signed || code != AccountingResponse
-		case ProxyState:
-			if a.ProxyState != nil && bytes.Equal(reply[off+2:end], a.ProxyState) {
-				ours = off
-			}
-		}
-		off = end
+	signed := a.MessageAuthenticator || code.access()
+	if _, was := reply.Find(MessageAuthenticator); was && code != AccountingResponse {
+		signed = true
 	}
-	mac := c.header(code, a.ID, signed)
+	mac := c.header(code, a.Request.ID(), signed)
 	for off := HeaderSize; off < len(reply); {
 		end := off + int(reply[off+1])
 		switch Type(reply[off]) {
-		case MessageAuthenticator:
-		case ProxyState:
-			if off != ours {
-				c.raw(reply[off:end])
-			}
+		case MessageAuthenticator, ProxyState:
 		default:
 			c.attribute(reply[off:end])
 		}
 		off = end
 	}
 	c.added()
+	for off := HeaderSize; off < len(a.Request); {
+		end := off + int(a.Request[off+1])
+		if Type(a.Request[off]) == ProxyState {
+			c.raw(a.Request[off:end])
+		}
+		off = end
+	}
 	if err := c.finish(); err != nil {
 		return dst, err
 	}

@@ -161,7 +161,7 @@ func TestFullPackets(t *testing.T) {
 			t.Errorf("room %d: %v, %d octets", room, err, len(q))
 		}
 		r := answered(t, home, AccessAccept, q.Authenticator(), true, fill(MaxSize-HeaderSize-18)...)
-		back, err := AppendReply(nil, r, home, client, &Answer{Request: p.Authenticator(), HomeRequest: q.Authenticator(), ProxyState: []byte("12345678")})
+		back, err := AppendReply(nil, r, home, client, &Answer{Request: p, HomeRequest: q.Authenticator()})
 		if err != nil || len(back) != MaxSize {
 			t.Errorf("the reply has %d octets, %v", len(back), err)
 		}
@@ -171,6 +171,7 @@ func TestFullPackets(t *testing.T) {
 func TestAppendReply(t *testing.T) {
 	client, home := both()
 	request, homeRequest := []byte("0123456789abcdef"), []byte("fedcba9876543210")
+	proxied := unhex(t, "2103aa 010361 2104bbbb")
 	for _, c := range []struct {
 		name   string
 		code   Code
@@ -182,16 +183,16 @@ func TestAppendReply(t *testing.T) {
 		{"Access-Accept", AccessAccept, false, "120361", Answer{}, "MA 120361"},
 		{"Access-Reject, signed", AccessReject, true, "120361", Answer{}, "MA 120361"},
 		{"Access-Challenge", AccessChallenge, true, "1803aa 4f0402aa 4f0402bb", Answer{}, "MA 1803aa 4f0402aa 4f0402bb"},
-		{"Accounting-Response", AccountingResponse, false, "2103aa", Answer{}, "2103aa"},
-		{"Accounting-Response, signed", AccountingResponse, true, "2103aa", Answer{}, "2103aa"},
-		{"Accounting-Response, forced", AccountingResponse, false, "2103aa", Answer{MessageAuthenticator: true}, "MA 2103aa"},
-		{"CoA-ACK, signed", CoAACK, true, "2103aa", Answer{}, "MA 2103aa"},
+		{"Accounting-Response", AccountingResponse, false, "1203aa", Answer{}, "1203aa"},
+		{"Accounting-Response, signed", AccountingResponse, true, "1203aa", Answer{}, "1203aa"},
+		{"Accounting-Response, forced", AccountingResponse, false, "1203aa", Answer{MessageAuthenticator: true}, "MA 1203aa"},
+		{"CoA-ACK, signed", CoAACK, true, "1203aa", Answer{}, "MA 1203aa"},
 		{"CoA-NAK", CoANAK, false, "6506000001f6", Answer{}, "6506000001f6"},
 		{"Protocol-Error", ProtocolError, false, "", Answer{}, ""},
-		{"ours taken off", AccessAccept, true, "2103aa 120361 2103bb", Answer{ProxyState: []byte{0xbb}}, "MA 2103aa 120361"},
-		{"ours is the last", AccessAccept, true, "2103bb 2103aa 2103bb 120361", Answer{ProxyState: []byte{0xbb}}, "MA 2103bb 2103aa 120361"},
-		{"ours is not there", AccessAccept, true, "2103aa 2104bbbb", Answer{ProxyState: []byte{0xbb}}, "MA 2103aa 2104bbbb"},
-		{"empty ones are not ours", AccessAccept, true, "2102", Answer{}, "MA 2102"},
+		{"Proxy-State of a client that sent none", AccessAccept, true, "2103aa 120361 2102", Answer{}, "MA 120361"},
+		{"Proxy-State", AccessAccept, true, "2103aa 2104bbbb 120361 2103cc", Answer{Request: asked(request, proxied...)}, "MA 120361 2103aa 2104bbbb"},
+		{"Proxy-State not there", AccessReject, true, "120361", Answer{Request: asked(request, proxied...)}, "MA 120361 2103aa 2104bbbb"},
+		{"Proxy-State mixed up", AccountingResponse, false, "2104bbbb 2103ff 2103aa", Answer{Request: asked(request, proxied...)}, "2103aa 2104bbbb"},
 		{"a User-Password has no place", AccessAccept, true, "0203ff", Answer{}, "MA 0203ff"},
 		{"VLAN removed", AccessAccept, true, "40060000000d 41060100 0006 5103 37 120361", Answer{Out: rewrite(t, Rules{Remove: []ID{{0, 64}, {0, 65}, {0, 81}}})}, "MA 120361"},
 	} {
@@ -201,7 +202,10 @@ func TestAppendReply(t *testing.T) {
 				t.Fatal(err)
 			}
 			before := bytes.Clone(r)
-			c.a.ID, c.a.Request, c.a.HomeRequest = 42, request, homeRequest
+			if c.a.Request == nil {
+				c.a.Request = asked(request)
+			}
+			c.a.Request[1], c.a.HomeRequest = 42, homeRequest
 			out, err := AppendReply([]byte("kept"), r, home, client, &c.a)
 			if err != nil || string(out[:4]) != "kept" {
 				t.Fatalf("%q %v", out[:4], err)
@@ -229,7 +233,7 @@ func TestAppendReply(t *testing.T) {
 		err  error
 	}{{AccessRequest, "", ErrCode}, {77, "", ErrUnknownCode}, {AccessAccept, "450401ff", ErrHidden}, {AccessAccept, "1a1a00000137 0c14" + strings.Repeat("00", 18), ErrHidden}} {
 		r := parse(t, packet(c.code, unhex(t, c.in)...))
-		if out, err := AppendReply([]byte("kept"), r, home, client, &Answer{}); err != c.err || string(out) != "kept" {
+		if out, err := AppendReply([]byte("kept"), r, home, client, &Answer{Request: asked(request)}); err != c.err || string(out) != "kept" {
 			t.Errorf("%v %s: %q %v, want %v", c.code, c.in, out, err, c.err)
 		}
 	}

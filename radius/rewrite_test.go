@@ -96,7 +96,7 @@ func TestRewriteOrder(t *testing.T) {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
 	r := answered(t, home, AccessAccept, q.Authenticator(), true, unhex(t, "010361")...)
-	back, err := AppendReply(nil, r, home, client, &Answer{Request: p.Authenticator(), HomeRequest: q.Authenticator(),
+	back, err := AppendReply(nil, r, home, client, &Answer{Request: p, HomeRequest: q.Authenticator(),
 		In: rewrite(t, Rules{Modify: []Modify{modify(0, 1, `a`, `b`)}}), Out: rewrite(t, Rules{Modify: []Modify{modify(0, 1, `b`, `c`)}})})
 	if err != nil || attributes(parse(t, back)) != "MA 010363" {
 		t.Errorf("%x %v", back, err)

@@ -23,8 +23,6 @@ type handedOver struct {
 	userName   []byte
 	ownName    []byte // as request.ownName
 	code       radius.Code
-	id         uint8
-	vector     [16]byte
 	window     time.Duration
 	stream     bool   // the client's connection is one
 	name       string // of the request, for the trace; "" without
@@ -50,7 +48,7 @@ func (c *call) handOver(err error) bool {
 	}
 	f := &handedOver{
 		from: r.lane, to: r.lane.gateway.lanes[i], request: r, generation: r.generation, call: c, home: c.home, port: c.port(),
-		client: r.client, cfg: r.source.listen.cfg.Load(), code: r.code, id: r.id, vector: r.vector, window: r.window(c.home),
+		client: r.client, cfg: r.source.listen.cfg.Load(), code: r.code, window: r.window(c.home),
 		userName: append([]byte(nil), c.userName...), packet: append(radius.Packet(nil), r.packet...), stream: !r.source.conn.IsDatagram(),
 	}
 	if c.userName == nil {
@@ -129,7 +127,7 @@ func (f *handedOver) Answer(_ *transport.Call, m *transport.Message) bool {
 		f.to.traceBack(f.name, f.home, p)
 	}
 	f.port.answered(m.Time, m.Time.Sub(f.sentAt))
-	msg, err := f.to.decode(p, make([]byte, 0, radius.MaxSize), f.client, f.cfg, f.home, f.id, f.vector[:], f.sent[:], f.ownName)
+	msg, err := f.to.decode(p, make([]byte, 0, radius.MaxSize), f.client, f.cfg, f.home, f.packet, f.sent[:], f.ownName)
 	if err != nil {
 		f.port.unfit(f.to, m.Time, err)
 		f.end()

@@ -165,6 +165,33 @@ func TestHopProxyState(t *testing.T) {
 	}
 }
 
+// A home server that echoes no Proxy-State, or other ones: the client gets its own all the same, in order.
+func TestHopProxyStateNotEchoed(t *testing.T) {
+	for _, code := range []radius.Code{radius.AccessRequest, radius.AccountingRequest} {
+		for _, echoed := range [][]string{nil, {"two", "one"}, {"another"}} {
+			w, h, nas := hopWorld(t, "")
+			h.answer = func(req radius.Packet) []byte {
+				b := radius.NewReply(nil, map[radius.Code]radius.Code{radius.AccessRequest: radius.AccessAccept, radius.AccountingRequest: radius.AccountingResponse}[code],
+					slices.Clone(req[:radius.HeaderSize]))
+				for _, v := range echoed {
+					b.AddString(radius.ProxyState, v)
+				}
+				return h.seal(&b)
+			}
+			req := buildCode(code, 1, func(b *radius.Builder) {
+				b.AddString(radius.ProxyState, "one")
+				b.AddString(radius.UserName, "bob")
+				b.AddString(radius.ProxyState, "two")
+			})
+			nas.send("192.0.2.1:1812", req)
+			got := values(w.reply(nas.receive(), req), radius.ProxyState)
+			if len(got) != 2 || string(got[0]) != "one" || string(got[1]) != "two" {
+				t.Errorf("%v, echoed %q: the client got Proxy-State %q", code, echoed, got)
+			}
+		}
+	}
+}
+
 // A packet that has been here is dropped and counted.
 func TestHopLoop(t *testing.T) {
 	w, h, nas := hopWorld(t, "")

@@ -318,7 +318,7 @@ func (c *call) Answer(_ *transport.Call, m *transport.Message) bool {
 		r.finish(OutcomeFailed) // a client that reads nothing: its connection is closed by its own limits
 		return true
 	}
-	msg, err := r.lane.decode(p, dst, r.client, r.source.listen.cfg.Load(), c.home, r.id, r.vector[:], c.vector[:], r.ownName())
+	msg, err := r.lane.decode(p, dst, r.client, r.source.listen.cfg.Load(), c.home, r.packet, c.vector[:], r.ownName())
 	if err != nil {
 		c.port().unfit(r.lane, m.Time, err)
 		r.reject(OutcomeFailed, "")
@@ -343,9 +343,9 @@ func (r *request) ownName() []byte {
 	return user
 }
 
-func (l *lane) decode(p radius.Packet, dst []byte, client *Client, cfg *ListenConfig, h *homeState, id uint8, vector, sent, userName []byte) ([]byte, error) {
+func (l *lane) decode(p radius.Packet, dst []byte, client *Client, cfg *ListenConfig, h *homeState, request radius.Packet, sent, userName []byte) ([]byte, error) {
 	a := &l.back
-	*a = radius.Answer{UserName: userName, ID: id, Request: vector, HomeRequest: sent, ProxyState: l.gateway.instance[:], In: h.cfg.In, Out: client.Out}
+	*a = radius.Answer{UserName: userName, Request: request, HomeRequest: sent, In: h.cfg.In, Out: client.Out}
 	return radius.AppendReply(dst, p, l.keysOf(h.cfg.Secret), l.keysOf(client.secretFor(cfg.Proto)), a)
 }
 
