@@ -13,7 +13,8 @@ type copier struct {
 	ttl      *TTL     // counted between the two
 	counted  bool
 
-	block int // the Vendor-Specific in out that takes sub-attributes; 0: none
+	fresh bool // the Message-Authenticator in out was not there before
+	block int  // the Vendor-Specific in out that takes sub-attributes; 0: none
 	err   error
 }
 

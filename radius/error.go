@@ -87,6 +87,7 @@ var (
 	ErrProxyState                  = &Error{ReasonProxyState, "radius: Proxy-State without Message-Authenticator"}
 	ErrHidden                      = &Error{ReasonHidden, "radius: length of a hidden attribute (RFC 2865, Section 5.2; RFC 2868, Section 3.5; RFC 2548, Section 2.4)"}
 	ErrTooBig                      = &Error{ReasonTooBig, "radius: the result would be longer than 4096"}
+	ErrNoRoom                      = &Error{ReasonTooBig, "radius: no room for a Message-Authenticator: with one it would be longer than 4096, and it came without"}
 	ErrRewrite                     = &Error{ReasonRewrite, "radius: a rewritten value does not fit into an attribute"}
 	ErrTTL                         = &Error{ReasonTTL, "radius: the TTL attribute has reached 0"}
 )

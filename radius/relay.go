@@ -39,9 +39,8 @@ func AppendRequest(dst []byte, p Packet, from, to *Keys, f *Forward) ([]byte, er
 		copy(c.hop.fromVector[:], p.Authenticator())
 		c.hop.toVector = f.Authenticator
 	}
-	_, signed := p.Find(MessageAuthenticator)
-	signed = signed || code.signed()
-	mac := c.header(code, f.ID, signed)
+	_, was := p.Find(MessageAuthenticator)
+	mac := c.header(code, f.ID, was, code.signed())
 
 	chap, challenge := false, false
 	for off := HeaderSize; off < len(p); {
@@ -117,11 +116,8 @@ func AppendReply(dst []byte, reply Packet, from, to *Keys, a *Answer) ([]byte, e
 	copy(c.hop.fromVector[:], a.HomeRequest)
 	copy(c.hop.toVector[:], a.Request.Authenticator())
 
-	signed := a.MessageAuthenticator || code.access()
-	if _, was := reply.Find(MessageAuthenticator); was && code != AccountingResponse {
-		signed = true
-	}
-	mac := c.header(code, a.Request.ID(), signed)
+	_, was := reply.Find(MessageAuthenticator)
+	mac := c.header(code, a.Request.ID(), was && code != AccountingResponse, a.MessageAuthenticator || code.access())
 	for off := HeaderSize; off < len(reply); {
 		end := off + int(reply[off+1])
 		switch Type(reply[off]) {
@@ -146,12 +142,13 @@ func AppendReply(dst []byte, reply Packet, from, to *Keys, a *Answer) ([]byte, e
 	return c.out, nil
 }
 
-// header starts a packet, whose length is written by finish. With signed, zeros for a Message-Authenticator are the first attribute; mac
-// is where, 0 without.
-func (c *copier) header(code Code, id uint8, signed bool) (mac int) {
+// header starts a packet, whose length is written by finish. If a Message-Authenticator was there, or must be, zeros for it are the first
+// attribute; mac is where, 0 without.
+func (c *copier) header(code Code, id uint8, was, must bool) (mac int) {
+	c.fresh = must && !was
 	c.out = append(c.out, uint8(code), id, 0, 0)
 	c.out = append(c.out, c.hop.toVector[:]...)
-	if signed {
+	if was || must {
 		c.out = append(c.out, uint8(MessageAuthenticator), 2+16)
 		c.out = append(c.out, zeros[:]...)
 		mac = HeaderSize + 2
@@ -164,6 +161,9 @@ func (c *copier) finish() error {
 	n := len(c.out) - c.base
 	if c.err == nil && n > MaxSize {
 		c.err = ErrTooBig
+		if c.fresh && n-(2+16) <= MaxSize {
+			c.err = ErrNoRoom
+		}
 	}
 	if c.err != nil {
 		return c.err

@@ -114,7 +114,8 @@ func TestAppendRequestErrors(t *testing.T) {
 		{"Tunnel-Password of 0", CoARequest, "4502", Forward{}, ErrHidden},
 		{"Tunnel-Password of 3", CoARequest, "4505010203", Forward{}, ErrHidden},
 		{"MPPE key of 2", CoARequest, "1a0a00000137 1004 0102", Forward{}, ErrHidden},
-		{"too big by a Message-Authenticator", AccessRequest, long + "fa0c" + strings.Repeat("00", 10), Forward{}, ErrTooBig},
+		{"too big by a Message-Authenticator", AccessRequest, long + "fa0c" + strings.Repeat("00", 10), Forward{}, ErrNoRoom},
+		{"too big by an attribute", AccessRequest, long + "501200112233445566778899aabbccddeeff" + "fa0a" + strings.Repeat("00", 8), Forward{In: rewrite(t, Rules{Add: []Value{{ID{0, 18}, []byte("x")}}})}, ErrTooBig},
 		{"TTL 1", AccessRequest, "fa0600000001", Forward{TTL: &TTL{ID{0, 250}, 5}}, ErrTTL},
 		{"TTL 0", AccessRequest, "fa0600000000", Forward{TTL: &TTL{ID{0, 250}, 5}}, ErrTTL},
 		{"User-Name too long", AccessRequest, "010361", Forward{UserName: make([]byte, 254)}, ErrRewrite},
@@ -231,7 +232,7 @@ func TestAppendReply(t *testing.T) {
 		code Code
 		in   string
 		err  error
-	}{{AccessRequest, "", ErrCode}, {77, "", ErrUnknownCode}, {AccessAccept, "450401ff", ErrHidden}, {AccessAccept, "1a1a00000137 0c14" + strings.Repeat("00", 18), ErrHidden}} {
+	}{{AccessAccept, strings.Repeat("fafd"+strings.Repeat("00", 251), 16) + "fa0c" + strings.Repeat("00", 10), ErrNoRoom}, {AccessRequest, "", ErrCode}, {77, "", ErrUnknownCode}, {AccessAccept, "450401ff", ErrHidden}, {AccessAccept, "1a1a00000137 0c14" + strings.Repeat("00", 18), ErrHidden}} {
 		r := parse(t, packet(c.code, unhex(t, c.in)...))
 		if out, err := AppendReply([]byte("kept"), r, home, client, &Answer{Request: asked(request)}); err != c.err || string(out) != "kept" {
 			t.Errorf("%v %s: %q %v, want %v", c.code, c.in, out, err, c.err)

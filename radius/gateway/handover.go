@@ -129,10 +129,9 @@ func (f *handedOver) Answer(_ *transport.Call, m *transport.Message) bool {
 	f.port.answered(m.Time, m.Time.Sub(f.sentAt))
 	msg, err := f.to.decode(p, make([]byte, 0, radius.MaxSize), f.client, f.cfg, f.home, f.packet, f.sent[:], f.ownName)
 	if err != nil {
-		f.port.unfit(f.to, m.Time, err)
-		f.end()
-		f.back(func(r *request, c *call) { r.reject(OutcomeFailed, "") })
-		return true
+		f.port.unfit(f.to, m.Time, err) // as in Answer of call
+		f.tell(func(r *request, c *call) { r.unfit = true })
+		return false
 	}
 	var state []byte
 	if v, ok := p.Find(radius.State); ok && p.Code() == radius.AccessChallenge {
@@ -189,16 +188,23 @@ func (f *handedOver) end() {
 	}
 }
 
-// back calls do on the request's thread, if the request still waits for this call. A loop that takes nothing has stopped; one that is full
-// leaves the request to its own time.
+// back ends the call for the request, and calls do as tell does.
 func (f *handedOver) back(do func(r *request, c *call)) {
+	f.tell(func(r *request, c *call) {
+		c.far = nil
+		do(r, c)
+	})
+}
+
+// tell calls do on the request's thread, if the request still waits for this call. A loop that takes nothing has stopped; one that is full
+// leaves the request to its own time.
+func (f *handedOver) tell(do func(r *request, c *call)) {
 	_ = f.from.lane.Loop().Post(func() {
 		r := f.request
 		if r.generation != f.generation || r.source == nil || r.Answered() {
 			return
 		}
 		if c := f.call; c.far == f {
-			c.far = nil
 			do(r, c)
 		}
 	})

@@ -39,6 +39,7 @@ type request struct {
 	sent     int           // of calls
 	again    *call         // the one that went to the same home server once more, on another connection; nil: none has
 	patient  bool          // its last home server has had its time, and gets it once more
+	unfit    bool          // a home server has answered what cannot be relayed
 	broken   *radius.Error // it cannot be made into a packet for a home server
 	trial    bool          // the home server does not answer by what is known: the wait is short
 	timer    event.Timer
@@ -243,7 +244,7 @@ func (r *request) begin(s *source, client *Client, m *transport.Message, p radiu
 	r.source, r.client, r.addr = s, client, m.Addr
 	r.code, r.id, r.vector = p.Code(), p.ID(), [16]byte(p.Authenticator())
 	r.began, r.serial = m.Time, 0
-	r.skip, r.sent, r.again, r.patient, r.trial, r.restores, r.broken = 0, 0, nil, false, false, false, nil
+	r.skip, r.sent, r.again, r.patient, r.trial, r.restores, r.unfit, r.broken = 0, 0, nil, false, false, false, false, nil
 	return true
 }
 

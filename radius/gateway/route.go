@@ -159,6 +159,11 @@ func (r *request) nobody() {
 		r.finish(OutcomeFailed)
 		return
 	}
+	if r.unfit {
+		// Who was accepted, by a reply that could not be relayed, is not to be rejected.
+		r.finish(OutcomeFailed)
+		return
+	}
 	outcome := OutcomeNoHome
 	for i := range r.calls[:r.sent] {
 		if c := &r.calls[i]; c.wire || c.far != nil || c == r.again {
@@ -320,9 +325,10 @@ func (c *call) Answer(_ *transport.Call, m *transport.Message) bool {
 	}
 	msg, err := r.lane.decode(p, dst, r.client, r.source.listen.cfg.Load(), c.home, r.packet, c.vector[:], r.ownName())
 	if err != nil {
+		// As if it had not come, but that its home server lives: what the rest of it means is not ours to say.
 		c.port().unfit(r.lane, m.Time, err)
-		r.reject(OutcomeFailed, "")
-		return true
+		r.unfit = true
+		return false
 	}
 	r.lane.gateway.backUp(c.pool, r.code)
 	if p.Code() == radius.AccessChallenge {
