@@ -102,9 +102,17 @@ func (r *request) status() {
 // routeCoA finds who speaks to the NAS: the realm's coa_pool, else the coa_server of the client that the packet names.
 func (r *request) routeCoA() {
 	cfg := r.lane.gateway.current.Load()
-	if user, ok := r.packet.Find(radius.UserName); ok {
-		if realm, _ := cfg.Realms.Find(user); realm != nil && realm.CoA != nil {
+	user, err := r.newName()
+	if err != nil {
+		r.reject(OutcomeFailed, "")
+		return
+	}
+	if user != nil {
+		if realm, at := cfg.Realms.Find(user); realm != nil && realm.CoA != nil {
 			r.realm, r.pool = realm, realm.CoA
+			if realm.Strip {
+				r.userName = user[:at]
+			}
 		}
 	}
 	if r.pool == nil {

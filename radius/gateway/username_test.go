@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -27,31 +28,40 @@ func TestUserNameRewritten(t *testing.T) {
 		{"both", "rewrite_in = in\n\trewrite_user_name = '/^bob@(.*)$/eve@\\1/'", realm, "bob@local", "eve@example.org", "bob@local"},
 		{"too long", "rewrite_user_name = '/^(.*)@local$/" + strings.Repeat("\\1", 30) + "@example.org/'", realm, "bobby.tables@local", "", ""},
 	} {
-		t.Run(c.name, func(t *testing.T) {
-			w := newWorld(t, strings.Replace(udpListen, "\tsecret", "\t"+c.line+"\n\tsecret", 1)+rules+homeText(0, "")+c.realm)
-			h := w.home(0)
-			h.answer = func(req radius.Packet) []byte {
-				b := radius.NewReply(nil, radius.AccessAccept, req)
-				user, _ := req.Find(radius.UserName)
-				b.Add(radius.UserName, user)
-				return h.seal(&b)
-			}
-			nas := w.udp(w.nas, "192.0.2.2:4000", nil)
-			req := access(7, c.user, "hello")
-			nas.send("192.0.2.1:1812", req)
-			p := w.reply(nas.receive(), req)
-			if c.home == "" {
-				if p.Code() != radius.AccessReject || h.count != 0 {
-					t.Errorf("%v, and the home server got %d", p.Code(), h.count)
+		for _, code := range []radius.Code{radius.AccessRequest, radius.CoARequest, radius.DisconnectRequest} {
+			t.Run(fmt.Sprint(c.name, ", ", code), func(t *testing.T) {
+				kind := ""
+				if code != radius.AccessRequest {
+					kind = "\ttype = coa\n"
+					c.realm = strings.Replace(c.realm, "\tpool =", "\tcoa_pool =", 1)
 				}
-				return
-			}
-			if user, _ := h.last().Find(radius.UserName); string(user) != c.home {
-				t.Errorf("the home server got %q, want %q", user, c.home)
-			}
-			if user, _ := p.Find(radius.UserName); string(user) != c.reply {
-				t.Errorf("the client got %q, want %q", user, c.reply)
-			}
-		})
+				w := newWorld(t, strings.Replace(udpListen, "\tsecret", "\t"+c.line+"\n\tsecret", 1)+rules+homeText(0, kind)+c.realm)
+				h := w.home(0)
+				accept := map[radius.Code]radius.Code{radius.AccessRequest: radius.AccessAccept, radius.CoARequest: radius.CoAACK,
+					radius.DisconnectRequest: radius.DisconnectACK}[code]
+				h.answer = func(req radius.Packet) []byte {
+					b := radius.NewReply(nil, accept, req)
+					user, _ := req.Find(radius.UserName)
+					b.Add(radius.UserName, user)
+					return h.seal(&b)
+				}
+				nas := w.udp(w.nas, "192.0.2.2:4000", nil)
+				req := buildCode(code, 7, func(b *radius.Builder) { b.AddString(radius.UserName, c.user) })
+				nas.send("192.0.2.1:1812", req)
+				p := w.reply(nas.receive(), req)
+				if c.home == "" {
+					if p.Code() == accept || h.count != 0 {
+						t.Errorf("%v, and the home server got %d", p.Code(), h.count)
+					}
+					return
+				}
+				if user, _ := h.last().Find(radius.UserName); string(user) != c.home {
+					t.Errorf("the home server got %q, want %q", user, c.home)
+				}
+				if user, _ := p.Find(radius.UserName); string(user) != c.reply {
+					t.Errorf("the client got %q, want %q", user, c.reply)
+				}
+			})
+		}
 	}
 }
