@@ -79,7 +79,7 @@ func (r *request) holder() int {
 	if !ok {
 		return -1
 	}
-	h := r.lane.sticky.get(state)
+	h := r.lane.gateway.sticky.get(state)
 	if h == nil || h.port(r.code).life() == dead {
 		return -1
 	}

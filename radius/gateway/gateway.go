@@ -35,6 +35,7 @@ type Gateway struct {
 	wanted   atomic.Pointer[Log]
 	instance [instanceBytes]byte // RFC 2865, Section 5.33: what tells our Proxy-State from others
 	marks    marks               // of the packets that have no room for it
+	sticky   sticky
 	on       transport.Lanes
 	lanes    []*lane // of those
 	current  atomic.Pointer[snapshot]
@@ -80,7 +81,7 @@ func New(lanes transport.Lanes, cfg *Config, opt Options) (*Gateway, error) {
 		opt.Logger = slog.New(slog.DiscardHandler)
 	}
 	g := &Gateway{opt: opt, clients: map[string]*ClientState{}}
-	g.marks.seed = maphash.MakeSeed()
+	g.marks.seed, g.sticky.seed = maphash.MakeSeed(), maphash.MakeSeed()
 	g.SetLog(opt.Log)
 	if _, err := rand.Read(g.instance[:]); err != nil {
 		return nil, err
@@ -167,6 +168,7 @@ func (g *Gateway) Load(cfg *Config) {
 			gone = append(gone, state)
 		}
 	}
+	g.sticky.forget()
 	if !g.on.Do(time.Now().Add(laneWait), func(at int) { g.lanes[at].renew(gone) }) {
 		g.opt.Logger.Warn("a thread has not come to the new configuration yet")
 		return

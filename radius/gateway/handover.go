@@ -133,16 +133,12 @@ func (f *handedOver) Answer(_ *transport.Call, m *transport.Message) bool {
 		f.tell(func(r *request, c *call) { r.unfit = true })
 		return false
 	}
-	var state []byte
-	if v, ok := p.Find(radius.State); ok && p.Code() == radius.AccessChallenge {
-		state = append(state, v...)
+	if state, ok := p.Find(radius.State); ok && p.Code() == radius.AccessChallenge {
+		f.to.gateway.sticky.put(state, f.home)
 	}
 	code := p.Code()
 	f.end()
 	f.back(func(r *request, c *call) {
-		if state != nil {
-			r.lane.sticky.put(state, f.home)
-		}
 		r.lane.gateway.backUp(c.pool, r.code)
 		dst, err := r.source.conn.Reserve(len(msg))
 		if err != nil {

@@ -18,8 +18,7 @@ type lane struct {
 	serial  uint64                   // the configuration that keys belong to
 	random  *rand.ChaCha8
 	free    *request // for the next
-	sticky  sticky
-	active  int // requests under way, those taken over from other lanes with them
+	active  int      // requests under way, those taken over from other lanes with them
 
 	stopping bool
 	pools    []*transport.Pool
@@ -87,11 +86,6 @@ func (l *lane) renew(gone []*homeState) {
 	l.pools = slices.DeleteFunc(l.pools, func(p *transport.Pool) bool {
 		return slices.ContainsFunc(gone, func(h *homeState) bool { return h.has(p.Peer()) })
 	})
-	for i := range l.sticky.entries {
-		if e := &l.sticky.entries[i]; e.home != nil && e.home.gone.Load() {
-			*e = stickyEntry{}
-		}
-	}
 	l.lane.Each(func(c *transport.Conn) {
 		if s, ok := c.User().(*source); ok && s.one && s.up && !s.drains && !s.identify() {
 			s.Drain(c) // what it asked as a client is answered
@@ -107,46 +101,6 @@ func (l *lane) drained() {
 	for _, p := range l.pools {
 		p.Drain()
 	}
-}
-
-// stickyMax is how many states a lane remembers: a thread's EAP sessions of a minute at 1,000 a second.
-const stickyMax = 64 << 10
-
-// sticky remembers which home server gave a State, so that the session's next request meets it again. One that falls on the place of
-// another takes it: that one is then routed as if it had no State.
-type sticky struct {
-	entries []stickyEntry
-	seed    uint64
-}
-
-type stickyEntry struct {
-	hash uint64
-	home *homeState
-}
-
-func (s *sticky) at(state []byte) (*stickyEntry, uint64) {
-	if s.entries == nil {
-		s.entries, s.seed = make([]stickyEntry, stickyMax), rand.Uint64()
-	}
-	h := hash(s.seed, state)
-	return &s.entries[h%stickyMax], h
-}
-
-// put remembers that home gave state.
-func (s *sticky) put(state []byte, home *homeState) {
-	e, h := s.at(state)
-	*e = stickyEntry{h, home}
-}
-
-// get returns who gave state, nil if that is not known.
-func (s *sticky) get(state []byte) *homeState {
-	if s.entries == nil {
-		return nil
-	}
-	if e, h := s.at(state); e.hash == h {
-		return e.home
-	}
-	return nil
 }
 
 // hash is FNV-1a with the finalizer of SplitMix64: for spreading, not against those who choose b. The seed keeps what

@@ -140,36 +140,6 @@ func TestPoolLoad(t *testing.T) {
 	}
 }
 
-// Whatever the type, the round trips of one session meet the home server that gave the State.
-func TestPoolSticky(t *testing.T) {
-	w := newWorld(t, udpListen+poolOf(3, "\ttype = load-balance\n"))
-	homes := w.homesOf(3)
-	for i, h := range homes {
-		h.answer = func(req radius.Packet) []byte {
-			b := radius.NewReply(nil, radius.AccessChallenge, req)
-			b.AddString(radius.State, fmt.Sprint("state ", i, " ", h.count))
-			return h.seal(&b)
-		}
-	}
-	met := map[int]bool{}
-	for session := range 20 {
-		nas := w.udp(w.nas, fmt.Sprint("192.0.2.2:", 4000+session), nil)
-		at, p := ask(nas, homes, access(1, "bob", "hello"))
-		met[at] = true
-		for id := range uint8(10) {
-			state, _ := p.Find(radius.State)
-			var i int
-			i, p = ask(nas, homes, build(id+2, func(b *radius.Builder) { b.Add(radius.State, state) }))
-			if i != at {
-				t.Fatalf("session %d went from %d to %d", session, at, i)
-			}
-		}
-	}
-	if len(met) != 3 {
-		t.Errorf("%d home servers have sessions", len(met))
-	}
-}
-
 // max_outstanding of a home server: what is more goes to the next.
 func TestPoolOutstanding(t *testing.T) {
 	w := newWorld(t, udpListen+homeText(0, "\tmax_outstanding = 10\n")+homeText(1, "")+poolTwo)

@@ -341,7 +341,7 @@ func (c *call) Answer(_ *transport.Call, m *transport.Message) bool {
 	r.lane.gateway.backUp(c.pool, r.code)
 	if p.Code() == radius.AccessChallenge {
 		if state, ok := p.Find(radius.State); ok {
-			r.lane.sticky.put(state, c.home)
+			r.lane.gateway.sticky.put(state, c.home)
 		}
 	}
 	r.reply(msg, outcomeOf(p.Code()))
