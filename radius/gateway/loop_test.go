@@ -10,11 +10,12 @@ import (
 )
 
 // circleText is a gateway whose home server h0 is the gateway itself, by another of its listens, and which has a good one for good.example.
-func circleText(stack string) string {
+func circleText(stack string, connections int) string {
 	pre := new(world)
 	return udpListen + fmt.Sprintf("listen back {\n\tprotocol = %s\n\t%[1]s {\n\t\tipaddr = 192.0.2.1\n\t\tport = 1912\n\t}\n}\n", stack) +
 		"client self {\n\tipaddr = 192.0.2.1\n\tsecret = testing123\n}\n" +
-		fmt.Sprintf("home_server h0 {\n\tproto = %s\n\tipaddr = 192.0.2.1\n\tport = 1912\n\tacct_port = 1912\n\tsecret = testing123\n\tstatus_check = none\n}\n", stack) +
+		fmt.Sprintf("home_server h0 {\n\tproto = %s\n\tipaddr = 192.0.2.1\n\tport = 1912\n\tacct_port = 1912\n\tsecret = testing123\n\tstatus_check = none\n"+
+			"\tlimit {\n\t\tmax_connections = %d\n\t}\n}\n", stack, connections) +
 		pre.homeOnText(1, "udp", "") + poolText +
 		"home_server_pool good {\n\thome_server = h1\n}\nrealm good.example {\n\tauth_pool = good\n}\n"
 }
@@ -40,9 +41,9 @@ func TestLoopCircle(t *testing.T) {
 		{radius.AccountingRequest, 4096, sameMax - 1}, {radius.AccountingRequest, 4090, sameMax - 1}, {radius.AccountingRequest, 4000, 0},
 	} {
 		for _, stack := range []string{"udp", "tcp"} {
-			for lanes := range 2 {
-				t.Run(fmt.Sprintf("%v of %d, %s, %d lanes", c.code, c.size, stack, lanes+1), func(t *testing.T) {
-					w := newWorldOf(t, sim.New(1, sim.Options{}), lanes+1, circleText(stack))
+			for _, threads := range []struct{ lanes, connections int }{{1, 8}, {2, 8}, {2, 1}} { // with one connection requests are handed over
+				t.Run(fmt.Sprintf("%v of %d, %s, %d lanes, %d connections", c.code, c.size, stack, threads.lanes, threads.connections), func(t *testing.T) {
+					w := newWorldOf(t, sim.New(1, sim.Options{}), threads.lanes, circleText(stack, threads.connections))
 					w.gateway.SetLog(Log{})
 					w.home(1)
 					nas := w.udp(w.nas, "192.0.2.2:4000", nil)
