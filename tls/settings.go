@@ -216,7 +216,7 @@ func (s *settings) datagramConfig(snap *snapshot) *dtls.Config {
 			c.GetCertificate = files.byName
 		}
 		if s.tickets != nil {
-			c.TicketKeys = dtls.NewTicketKeys()
+			c.TicketKeys = s.tickets.datagram
 		}
 		return c
 	}

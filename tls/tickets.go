@@ -4,6 +4,8 @@ import (
 	"crypto/rand"
 	"sync/atomic"
 	"time"
+
+	"github.com/frio-io/frio/tls/dtls"
 )
 
 const (
@@ -21,9 +23,13 @@ type tickets struct {
 	half time.Duration
 	next atomic.Int64 // when to change, Unix nanoseconds
 	keys [2][32]byte
+	// datagram is a server's over datagrams. It outlives a snapshot, with the clients' chains that it keeps for tickets.
+	datagram *dtls.TicketKeys
 }
 
-func newTickets(lifetime time.Duration) *tickets { return &tickets{half: lifetime / 2} }
+func newTickets(lifetime time.Duration) *tickets {
+	return &tickets{half: lifetime / 2, datagram: dtls.NewTicketKeys()}
+}
 
 // due tells whether it is time for change: also when the clock was set back. Thread: any.
 func (t *tickets) due(now time.Time) bool {
@@ -53,7 +59,5 @@ func (t *tickets) drop(now time.Time) {
 // give hands the keys to the configurations of snap.
 func (t *tickets) give(snap *snapshot) {
 	snap.stream.SetSessionTicketKeys(t.keys[:])
-	if snap.datagram != nil && snap.datagram.TicketKeys != nil {
-		snap.datagram.TicketKeys.Set(t.keys[:]...)
-	}
+	t.datagram.Set(t.keys[:]...)
 }

@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"math/big"
+	"strings"
 	"testing"
 	"time"
 )
@@ -178,7 +179,8 @@ func TestTicketOfOtherName(t *testing.T) {
 // The server itself holds to the lifetime, and takes no byte that it has not sealed.
 func TestTicketOpen(t *testing.T) {
 	k := NewTicketKeys([32]byte{1})
-	s := &Session{suite: suites[0].id, master: [masterLen]byte{7}, name: serverName, peer: leafOf(keyECDSA, 1).Certificate}
+	peer, id, _ := k.chains.keep(epochStart, leafOf(keyECDSA, 1).Certificate)
+	s := &Session{suite: suites[0].id, master: [masterLen]byte{7}, name: serverName, peer: peer, peerID: id}
 	ticket, err := k.seal(epochStart, s, (&Config{}).rand())
 	if err != nil {
 		t.Fatal(err)
@@ -200,9 +202,12 @@ func TestTicketOpen(t *testing.T) {
 			t.Errorf("opened %d of %d bytes", i, len(ticket))
 		}
 	}
-	s.peer = append(s.peer, s.peer[0], s.peer[0])
-	if _, err := k.seal(epochStart, s, (&Config{}).rand()); err != errNoTicket {
+	if _, err := k.seal(epochStart, &Session{name: strings.Repeat("a", MaxServerName+1)}, (&Config{}).rand()); err != errNoTicket {
 		t.Errorf("a ticket too long for a hello: %v", err)
+	}
+	s.name = strings.Repeat("a", MaxServerName)
+	if ticket, err = k.seal(epochStart, s, (&Config{}).rand()); err != nil || len(ticket) != maxTicketOut {
+		t.Errorf("the longest ticket has %d bytes, want %d: %v", len(ticket), maxTicketOut, err)
 	}
 	k.Set()
 	if _, err := k.seal(epochStart, s, (&Config{}).rand()); err != errNoTicket || k.open(epochStart, ticket) != nil {

@@ -87,7 +87,7 @@ type Engine struct {
 	warnings   uint8
 	useless    uint8
 	refusals   uint8
-	peer       [][]byte // certificates, DER
+	peer       [][]byte // certificates, DER; may be one that TicketKeys keeps, and is never changed
 	proto      string
 	serverName string
 	counts     Counts
@@ -99,6 +99,7 @@ type handshake struct {
 	finishedOut  bool // our Finished was made: alerts go in epoch 1
 	ticketDue    bool // the server announced a ticket
 	requested    bool // client: the server asked for a certificate
+	peerKept     bool // server: the peer's chain is one that TicketKeys keeps
 	seq          uint16
 	cookies      uint8
 	transcript   transcript

@@ -325,9 +325,11 @@ func (e *Engine) finish(now time.Time, last []message) error {
 	if last != nil {
 		e.last = &lastFlight{messages: last, peerLast: h.in.next - 1, sent: now, until: now.Add(lastFlightTime)}
 	}
-	e.peer = h.provenPeer(e.peer)
-	for i, der := range e.peer {
-		e.peer[i] = append([]byte(nil), der...) // not the whole message
+	if !h.peerKept {
+		e.peer = h.provenPeer(e.peer)
+		for i, der := range e.peer {
+			e.peer[i] = append([]byte(nil), der...) // not the whole message
+		}
 	}
 	e.state = Open
 	e.dropHandshake()

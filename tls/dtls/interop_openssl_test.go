@@ -219,6 +219,31 @@ func TestInteropOpenSSLResume(t *testing.T) {
 	}
 }
 
+// A client whose chain is long is resumed like any.
+func TestInteropOpenSSLResumeChain(t *testing.T) {
+	for _, cert := range []tls.Certificate{ownRSA().issue(keyRSA, 1, clientName, nil), ownRSA().through(keyRSA)} {
+		sc, _ := resumable(cert)
+		dir := t.TempDir()
+		file := filepath.Join(dir, "session")
+		leaf, key, _ := ownRSA().files(t, dir, "own", cert)
+		for round, arg := range []string{"-sess_out", "-sess_in"} {
+			u := newUDPServer(t, sc)
+			p := sClient(t, keyECDSA, u, "-cert", leaf, "-key", key, "-cert_chain", leaf, arg, file)
+			u.opened()
+			talk(u, p)
+			s := u.e.ConnectionState()
+			if s.DidResume != (round == 1) || len(s.PeerCertificates) != len(cert.Certificate) {
+				t.Errorf("%d certificates, round %d: resumed %v, %d certificates", len(cert.Certificate), round, s.DidResume, len(s.PeerCertificates))
+			}
+			p.say("Q\n")
+			u.run("close_notify", func() bool { return u.end == io.EOF })
+		}
+		if n := sc.TicketKeys.Counts(); n.Chains != 1 || n.Missed != 0 {
+			t.Errorf("%+v", n)
+		}
+	}
+}
+
 // Fragmented messages of openssl, and ours to it.
 func TestInteropOpenSSLSmallMTU(t *testing.T) {
 	for _, kind := range []keyKind{keyECDSA, keyRSA} {

@@ -1,6 +1,9 @@
 package dtls
 
-import "time"
+import (
+	"crypto/sha256"
+	"time"
+)
 
 // Limits of everything that a peer can make grow. An association before its end of handshake holds at most
 // maxReassembly + maxEarlyBytes of its peer's bytes, and one that is open at most one datagram.
@@ -35,10 +38,18 @@ const (
 	maxHelloSeq       = 16 // message_seq of a server's first hello: so many cookies went before it
 	maxFirstRecordSeq = 1 << 40
 
-	// A ticket comes back in a hello, which has to fit one datagram: 1280 less IPv6, UDP, headers and some 300
-	// bytes of other fields.
-	maxTicketOut   = 860
+	// Of a ticket: version, suite, end, master secret, name and the hash of the client's chain.
+	maxTicketPlain = 1 + 2 + 8 + masterLen + 1 + MaxServerName + 1 + sha256.Size
+	// A ticket comes back in a hello, which has to fit one datagram. With the longest name a ticket has 392 bytes: with that name and
+	// some 300 bytes of other fields about 950, of the 1232 that an IPv6 packet of 1280 leaves to UDP.
+	maxTicketOut   = ticketNameLen + ticketNonceLen + maxTicketPlain + ticketTagLen
 	ticketLifetime = 24 * time.Hour
+
+	// What a server keeps for tickets: a chain of 16 KiB is one of four certificates with keys of RSA-8192 and long names; 32 MiB
+	// is 13000 of two certificates with RSA-2048. An association that is open has its chain from there, not beside it.
+	maxChainKept  = 16 << 10
+	maxChainsKept = 32 << 20
+	chainOverhead = 512 // of each: slices for maxCertificates, entries of map and list
 
 	minMTU     = 256
 	defaultMTU = 1200

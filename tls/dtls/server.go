@@ -145,7 +145,7 @@ func (e *Engine) serverResume(now time.Time) error {
 	s := h.session
 	e.suite = suiteByID(s.suite)
 	e.resumed = true
-	e.peer = s.peer
+	e.peer, h.peerKept = s.peer, true
 	if err := e.askConnection(); err != nil {
 		return err
 	}
@@ -359,12 +359,19 @@ func (e *Engine) serverLast(now time.Time) error {
 	return e.finish(now, out)
 }
 
+// ticketBody is a NewSessionTicket: one without a ticket if there is none to give (RFC 5077, Section 3.3).
 func (e *Engine) ticketBody(now time.Time) ([]byte, error) {
-	s := &Session{suite: e.suite.id, master: e.hs.master, name: e.serverName, peer: e.hs.provenPeer(e.peer)}
-	ticket, err := e.cfg.TicketKeys.seal(now, s, e.cfg.rand())
-	s.wipe()
-	if err != nil && !errors.Is(err, errNoTicket) {
-		return nil, alertf(alertInternalError, "%w", fmt.Errorf("ticket: %w", err))
+	keys := e.cfg.TicketKeys
+	var ticket []byte
+	if peer, id, ok := keys.chains.keep(now, e.hs.provenPeer(e.peer)); ok {
+		e.peer, e.hs.peerKept = peer, true
+		s := &Session{suite: e.suite.id, master: e.hs.master, name: e.serverName, peer: peer, peerID: id}
+		var err error
+		ticket, err = keys.seal(now, s, e.cfg.rand())
+		s.wipe()
+		if err != nil && !errors.Is(err, errNoTicket) {
+			return nil, alertf(alertInternalError, "%w", fmt.Errorf("ticket: %w", err))
+		}
 	}
 	body := append16(append16(nil, 0), uint16(0))
 	if ticket != nil {

@@ -22,29 +22,36 @@ type Session struct {
 	master [masterLen]byte
 	name   string   // server: the SNI
 	peer   [][]byte // the other side's certificates
+	peerID chainID  // server: what peer is kept by, if there are certificates
 	until  time.Time
 }
 
 func (s *Session) wipe() { clear(s.master[:]) }
 
-// TicketKeys seal a server's session tickets (RFC 5077). One is shared by all shards and threads of a listener; tickets
-// are good only where their key is known. Thread: any.
+// TicketKeys seal a server's session tickets (RFC 5077), and keep the chains of the clients that have them. One is shared by all shards
+// and threads of a listener, before and after a reload; a ticket is good only where its key and its chain are known. Thread: any.
 type TicketKeys struct {
-	keys atomic.Pointer[[]ticketKey]
+	keys   atomic.Pointer[[]ticketKey]
+	chains *chainCache
 }
+
+const (
+	ticketVersion  = 2
+	ticketNameLen  = 16
+	ticketNonceLen = 12 // of AES-GCM
+	ticketTagLen   = 16
+)
 
 type ticketKey struct {
-	name [16]byte
+	name [ticketNameLen]byte
 	aead cipher.AEAD
 }
-
-const ticketVersion = 1
 
 var errNoTicket = errors.New("dtls: no ticket")
 
 // NewTicketKeys returns a store with keys; see Set.
 func NewTicketKeys(keys ...[32]byte) *TicketKeys {
-	t := new(TicketKeys)
+	t := &TicketKeys{chains: newChainCache(maxChainsKept)}
 	t.Set(keys...)
 	return t
 }
@@ -70,31 +77,36 @@ func (t *TicketKeys) Set(keys ...[32]byte) {
 	t.keys.Store(&list)
 }
 
+// Counts returns what is kept, and what was counted since the beginning.
+func (t *TicketKeys) Counts() TicketCounts { return t.chains.count() }
+
 func derive(key *[32]byte, label string) []byte {
 	h := hmac.New(sha256.New, key[:])
 	h.Write([]byte("frio dtls " + label))
 	return h.Sum(nil)
 }
 
-// seal makes a ticket: name of the key, nonce, sealed session. errNoTicket if there is no key, or if the ticket would
-// not fit a hello.
+// seal makes a ticket: name of the key, nonce, sealed session. errNoTicket if there is no key, or if the name would make
+// it too long for a hello.
 func (t *TicketKeys) seal(now time.Time, s *Session, rand io.Reader) ([]byte, error) {
 	keys := *t.keys.Load()
-	if len(keys) == 0 {
+	if len(keys) == 0 || len(s.name) > MaxServerName {
 		return nil, errNoTicket
 	}
 	k := &keys[0]
-	plain := append16([]byte{ticketVersion}, s.suite)
+	var peer []byte
+	if len(s.peer) > 0 {
+		peer = s.peerID[:]
+	}
+	plain := make([]byte, 0, maxTicketPlain) // with a greater one append would leave secrets behind
+	defer clear(plain[:maxTicketPlain])
+	plain = append16(append(plain, ticketVersion), s.suite)
 	plain = binary.BigEndian.AppendUint64(plain, uint64(now.Add(ticketLifetime).Unix()))
 	plain = append(plain, s.master[:]...)
 	plain = appendVec(plain, 1, []byte(s.name))
-	plain = append(plain, certificateBody(s.peer)...)
-	defer clear(plain)
-	n := len(k.name) + k.aead.NonceSize()
-	if len(s.name) > 255 || n+len(plain)+k.aead.Overhead() > maxTicketOut {
-		return nil, errNoTicket
-	}
-	b := make([]byte, n, n+len(plain)+k.aead.Overhead())
+	plain = appendVec(plain, 1, peer)
+	n := len(k.name) + ticketNonceLen
+	b := make([]byte, n, n+len(plain)+ticketTagLen)
 	copy(b, k.name[:])
 	if _, err := io.ReadFull(rand, b[len(k.name):]); err != nil {
 		return nil, fmt.Errorf("nonce: %w", err)
@@ -102,12 +114,12 @@ func (t *TicketKeys) seal(now time.Time, s *Session, rand io.Reader) ([]byte, er
 	return k.aead.Seal(b, b[len(k.name):n], plain, b[:len(k.name)]), nil
 }
 
-// open returns the session of a ticket, nil if it is not ours, or over.
+// open returns the session of a ticket, nil if it is not ours, or over, or if the client's chain is not kept any more.
 func (t *TicketKeys) open(now time.Time, ticket []byte) *Session {
 	keys := *t.keys.Load()
 	for i := range keys {
 		k := &keys[i]
-		n := len(k.name) + k.aead.NonceSize()
+		n := len(k.name) + ticketNonceLen
 		if len(ticket) < n || !equal(ticket[:len(k.name)], k.name[:]) {
 			continue
 		}
@@ -116,7 +128,15 @@ func (t *TicketKeys) open(now time.Time, ticket []byte) *Session {
 			return nil
 		}
 		defer clear(plain)
-		return parseSession(now, plain)
+		s := parseSession(now, plain)
+		if s == nil || s.peerID == (chainID{}) {
+			return s
+		}
+		if s.peer = t.chains.get(now, s.peerID); s.peer == nil {
+			s.wipe()
+			return nil
+		}
+		return s
 	}
 	return nil
 }
@@ -128,16 +148,17 @@ func parseSession(now time.Time, plain []byte) *Session {
 	until := r.take(8)
 	copy(s.master[:], r.take(masterLen))
 	s.name = string(r.vec(1))
-	if r.bad || version != ticketVersion || suiteByID(s.suite) == nil {
-		return nil
-	}
-	s.until = time.Unix(int64(binary.BigEndian.Uint64(until)), 0)
-	chain, err := parseCertificateBody(append([]byte(nil), r.b...))
-	if err != nil || !now.Before(s.until) {
+	peer := r.vec(1)
+	copy(s.peerID[:], peer)
+	if !r.done() || version != ticketVersion || suiteByID(s.suite) == nil || len(peer) != 0 && len(peer) != len(s.peerID) {
 		s.wipe()
 		return nil
 	}
-	s.peer = chain
+	s.until = time.Unix(int64(binary.BigEndian.Uint64(until)), 0)
+	if !now.Before(s.until) {
+		s.wipe()
+		return nil
+	}
 	return s
 }
 
