@@ -163,9 +163,8 @@ func TestTicketOfOtherName(t *testing.T) {
 	})}
 	sc.TicketKeys, cc.Sessions = NewTicketKeys([32]byte{1}), NewSessionCache(2)
 	newPath(t, sc, cc).open()
-	s := cc.Sessions.get(serverName, epochStart)
 	for _, name := range []string{serverName, other} {
-		cc.Sessions.put(name, s)
+		cc.Sessions.put(name, cc.Sessions.get(serverName, epochStart))
 		c2 := *cc
 		c2.ServerName = name
 		p := newPath(t, sc, &c2)

@@ -54,32 +54,43 @@ func trimDot(name string) string {
 
 // offerSession puts a ticket into the hello if there is one that is good still.
 func (e *Engine) offerSession(now time.Time, hello *clientHello) error {
-	c := e.cfg
-	s := c.Sessions.get(c.ServerName, now)
-	if s == nil || !c.hasSuite(s.suite) {
+	s := e.cfg.Sessions.get(e.cfg.ServerName, now)
+	if s == nil {
 		return nil
+	}
+	offered, err := e.offer(now, hello, s)
+	if !offered {
+		s.wipe()
+	}
+	return err
+}
+
+func (e *Engine) offer(now time.Time, hello *clientHello, s *Session) (offered bool, err error) {
+	c := e.cfg
+	if !c.hasSuite(s.suite) {
+		return false, nil
 	}
 	certs, err := parseChain(s.peer)
 	if err != nil || len(certs) == 0 {
-		return nil
+		return false, nil
 	}
 	chains, err := c.verifyChain(false, now, certs)
 	if err != nil {
-		return nil // a full handshake will say why
+		return false, nil // a full handshake will say why
 	}
 	hello.ticket = s.ticket
 	hello.sessionID = make([]byte, 32)
 	// RFC 5077, Section 3.4: the server's echo of the id tells that it took the ticket.
 	if _, err := io.ReadFull(c.rand(), hello.sessionID); err != nil {
-		return fmt.Errorf("dtls: session id: %w", err)
+		return false, fmt.Errorf("dtls: session id: %w", err)
 	}
 	// A server without state takes no fragmented hello (RFC 6347, Section 4.2.1); leave room for a cookie.
 	if recordHeader+messageHeader+len(hello.bytes())+64 > int(e.mtu) {
 		hello.ticket, hello.sessionID = nil, nil
-		return nil
+		return false, nil
 	}
 	e.hs.session, e.hs.certs, e.hs.chains = s, certs, chains
-	return nil
+	return true, nil
 }
 
 func (e *Engine) sendHello() error {
@@ -160,6 +171,9 @@ func (e *Engine) clientServerHello(now time.Time, m message) error {
 	h.ticketDue = sh.ticket
 	s := h.session
 	if s == nil || len(sh.sessionID) == 0 || !equal(sh.sessionID, h.hello.sessionID) {
+		if s != nil {
+			s.wipe()
+		}
 		h.session, h.certs, h.chains = nil, nil, nil
 		h.expect = wantServerCertificate
 		return nil
@@ -346,5 +360,6 @@ func (e *Engine) keepSession() {
 			s.peer[i] = slices.Clone(s.peer[i])
 		}
 		e.cfg.Sessions.put(e.cfg.ServerName, s)
+		e.hs.newTicket = nil
 	}
 }

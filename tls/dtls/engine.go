@@ -299,9 +299,6 @@ func (e *Engine) end(err error) {
 		return
 	}
 	e.state, e.err = Failed, err
-	if e.hs != nil && e.hs.newTicket != nil {
-		e.hs.newTicket.wipe()
-	}
 	e.dropHandshake()
 	e.last = nil
 	e.rd, e.wr = half{}, half{}
@@ -312,8 +309,10 @@ func (e *Engine) dropHandshake() {
 	if h := e.hs; h != nil {
 		clear(h.master[:])
 		clear(h.preMaster)
-		if h.session != nil && e.server {
-			h.session.wipe()
+		for _, s := range []*Session{h.session, h.newTicket} {
+			if s != nil {
+				s.wipe()
+			}
 		}
 		*h = handshake{}
 		e.hs = nil

@@ -12,23 +12,27 @@ import (
 
 const masterLen = 48
 
-// prf fills out (RFC 5246, Section 5).
+// prf fills out (RFC 5246, Section 5). What it made out in is wiped.
 func prf(out []byte, hash crypto.Hash, secret []byte, label string, seed []byte) {
 	h := hmac.New(hash.New, secret)
 	labelled := append([]byte(label), seed...)
-	a := mac(h, labelled)
+	a, part := make([]byte, 0, h.Size()), make([]byte, 0, h.Size())
+	defer func() { clear(a); clear(part) }()
+	a = mac(a, h, labelled)
 	for len(out) > 0 {
-		out = out[copy(out, mac(h, a, labelled)):]
-		a = mac(h, a)
+		part = mac(part, h, a, labelled)
+		out = out[copy(out, part):]
+		a = mac(a, h, a)
 	}
 }
 
-func mac(h hash.Hash, parts ...[]byte) []byte {
+// mac puts the MAC of parts, which it may overwrite, into b.
+func mac(b []byte, h hash.Hash, parts ...[]byte) []byte {
 	h.Reset()
 	for _, p := range parts {
 		h.Write(p)
 	}
-	return h.Sum(nil)
+	return h.Sum(b[:0])
 }
 
 // masterSecret is bound to the transcript up to the ClientKeyExchange (RFC 7627, Section 4).

@@ -163,7 +163,7 @@ func parseSession(now time.Time, plain []byte) *Session {
 }
 
 // SessionCache keeps sessions of a client, the newest for each name, the least used one going first. Once a server has refused one by an
-// alert it keeps none any more. A cache belongs to one set of trusted CAs: drop it with them. Thread: any.
+// alert it keeps none any more. The secrets of what it does not keep are wiped. A cache belongs to one set of trusted CAs: drop it with them. Thread: any.
 type SessionCache struct {
 	mu      sync.Mutex
 	size    int
@@ -182,6 +182,7 @@ func NewSessionCache(size int) *SessionCache {
 	return &SessionCache{size: max(size, 1), entries: make(map[string]*list.Element), order: list.New()}
 }
 
+// get returns a copy, which the caller wipes.
 func (c *SessionCache) get(name string, now time.Time) *Session {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -195,14 +196,16 @@ func (c *SessionCache) get(name string, now time.Time) *Session {
 		return nil
 	}
 	c.order.MoveToFront(el)
-	return s
+	own := *s
+	return &own
 }
 
-// put keeps s. Sessions in use by an engine are never changed, so that one that is displaced is not wiped.
+// put keeps s, which it owns from here on.
 func (c *SessionCache) put(name string, s *Session) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.refused {
+		s.wipe()
 		return
 	}
 	if el := c.entries[name]; el != nil {
@@ -215,7 +218,9 @@ func (c *SessionCache) put(name string, s *Session) {
 }
 
 func (c *SessionCache) removeLocked(el *list.Element) {
-	delete(c.entries, c.order.Remove(el).(*cacheEntry).name)
+	entry := c.order.Remove(el).(*cacheEntry)
+	delete(c.entries, entry.name)
+	entry.session.wipe()
 }
 
 // Remove forgets the session for name.
@@ -232,6 +237,7 @@ func (c *SessionCache) refuse() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.refused = true
-	clear(c.entries)
-	c.order.Init()
+	for el := c.order.Back(); el != nil; el = c.order.Back() {
+		c.removeLocked(el)
+	}
 }
