@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -115,7 +116,7 @@ func TestHelloRefused(t *testing.T) {
 			x[at], x[at+1] = byte(more>>8), byte(more)
 			return append(x, 0, extMasterSecret, 0, 0)
 		}, 47},
-		{"no extended master secret", func(h *clientHello, b []byte) []byte {
+		{"extensions, but none of them", func(h *clientHello, b []byte) []byte {
 			at := extensionsAt(h)
 			return append(b[:at:at], 0, 0)
 		}, 40},
@@ -163,6 +164,23 @@ func TestHelloRefused(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A hello that lacks the extended master secret and nothing else is refused for that (RFC 7627, Section 5.3).
+func TestHelloWithoutMasterSecret(t *testing.T) {
+	sc, _ := configs(keyECDSA)
+	body := firstHello(t)[recordHeader+messageHeader:]
+	whole := must(parseClientHello(body))
+	at := extensionsAt(whole)
+	i := at + bytes.Index(body[at:], []byte{0, extMasterSecret, 0, 0})
+	body = slices.Delete(body, i, i+4)
+	binary.BigEndian.PutUint16(body[at:], uint16(len(body)-at-2))
+	h := must(parseClientHello(body))
+	if h.ems || !slices.Equal(h.groups, whole.groups) || !slices.Equal(h.schemes, whole.schemes) {
+		t.Fatalf("%+v", h)
+	}
+	_, err := must(NewServer(sc)).Feed(epochStart, helloDatagram(body))
+	wantAlert(t, err, alertHandshakeFailure, "no extended_master_secret")
 }
 
 // A client refuses a ServerHello that answers something else than it has asked.

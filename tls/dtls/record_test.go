@@ -420,6 +420,16 @@ func TestKeyLimits(t *testing.T) {
 	if len(client.Out()) != 1 {
 		t.Error("no room for the close_notify")
 	}
+	// Each record counts, whoever makes it: its bytes in blocks of 16, and two more.
+	before := server.wr.blocks
+	for _, n := range []int{0, 15, 16, maxPlaintext} {
+		if _, _, err := server.Seal(nil, make([]byte, n)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got, want := server.wr.blocks-before, uint64(4*2+1+maxPlaintext/16); got != want || before == 0 {
+		t.Errorf("%d blocks counted, want %d; %d in the handshake", got, want, before)
+	}
 	server.wr.blocks = maxBlocks + 1
 	if _, _, err := server.Seal(nil, []byte("x")); err != ErrLimit {
 		t.Errorf("blocks: %v", err)
@@ -487,6 +497,17 @@ func TestSequenceOfHello(t *testing.T) {
 	}
 	if _, err := e.Feed(epochStart, hello); err != nil {
 		t.Fatal(err)
+	}
+	// A number that leaves no room for ours is not taken.
+	for _, seq := range []uint64{maxFirstRecordSeq, maxFirstRecordSeq + 1, maxSeq} {
+		put48(hello[5:], seq)
+		e := must(NewServer(sc))
+		if _, err := e.Feed(epochStart, hello); err != nil {
+			t.Fatal(err)
+		}
+		if taken := len(e.Out()) > 0; taken != (seq <= maxFirstRecordSeq) || taken == (e.Counts().Fragments == 1) {
+			t.Errorf("a hello in record %d: taken %v, %+v", seq, taken, e.Counts())
+		}
 	}
 	first := e.Out()[0]
 	if get48(first[5:]) != 77 || binary.BigEndian.Uint16(first[recordHeader+4:]) != 1 {
