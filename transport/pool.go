@@ -166,11 +166,11 @@ func (p *Pool) open() error {
 	p.opening++
 	p.publish()
 	p.peer.Counts.Opened.Add(1)
+	p.arm(now.Add(upkeepInterval))
 	if err := l.dial(); err != nil {
 		l.end(err)
 		return p.down()
 	}
-	p.arm(now.Add(upkeepInterval))
 	return nil
 }
 
@@ -223,6 +223,14 @@ func (p *Pool) unwait(c *Call) {
 	}
 	c.waiting, c.prev, c.next = false, nil, nil
 	p.waits--
+	p.rest()
+}
+
+// rest stops the timer of a Pool that has no connection and nothing that waits for one: a loop that ends would find it left.
+func (p *Pool) rest() {
+	if len(p.links) == 0 && p.first == nil {
+		p.timer.Stop()
+	}
 }
 
 // serve gives what waits to connections that take it.
@@ -253,9 +261,7 @@ func (p *Pool) gone(l *link, err error) {
 	}
 	p.publish()
 	p.peer.conns.Give(1)
-	if len(p.links) == 0 && p.first == nil {
-		p.timer.Stop()
-	}
+	p.rest()
 	if err == nil {
 		return
 	}

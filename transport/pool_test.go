@@ -437,3 +437,27 @@ func TestPoolClose(t *testing.T) {
 		}
 	})
 }
+
+// With no connection and nothing that waits a Pool has no timer: a loop that ends would find it left.
+func TestNoTimerOfNothing(t *testing.T) {
+	onSim(t, func(b *bench) {
+		peer := b.refuses("tcp")
+		pool := peer.Pool(b.lane)
+		for _, end := range []func(*request){
+			func(r *request) { b.Until("it is lost", func() bool { return len(r.losts) > 0 }) },
+			func(r *request) {
+				b.Until("it is lost, or gives up", func() bool { r.GiveUp(); return !r.Active() && peer.Connections() == 0 })
+			},
+		} {
+			list, err := start(pool, 1)
+			if err == nil {
+				end(list[0])
+			}
+			b.Until("the attempt ends", func() bool { return peer.Connections() == 0 })
+			if at := pool.timer.When(); !at.IsZero() {
+				t.Errorf("the timer is set to %v", at)
+			}
+			b.Pass(5 * time.Second)
+		}
+	})
+}

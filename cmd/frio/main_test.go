@@ -184,11 +184,11 @@ func (p *process) signal(s syscall.Signal) {
 	}
 }
 
-// exits waits for the end, which must be with code.
+// exits waits for the end, which must be with code. No loop has found anything left in it.
 func (p *process) exits(code int) {
 	p.t.Helper()
 	<-p.done
-	if p.code != code {
+	if p.code != code || strings.Contains(p.err.String(), " left in it: ") {
 		p.t.Errorf("exit code %d, want %d; standard error:\n%s", p.code, code, p.err)
 	}
 }

@@ -1,0 +1,83 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/frio-io/frio/radius"
+)
+
+// proxyText is a gateway on udp and on tls+tcp before the home server at an address; home is what that says besides its secret.
+func proxyText(certs, home string, udp, tls int) string {
+	return "server gateway {\nnamespace = radius\nlisten u {\n" + listenText("udp", "", udp) + "}\nlisten t {\n" + listenText("tls+tcp", certs, tls) + "}\n}\n" +
+		"client all {\nipaddr = 127.0.0.1\nsecret = " + testSecret + "\n}\n" +
+		"home_server one {\n" + home + "secret = " + testSecret + "\n}\nhome_server_pool all {\nhome_server = one\n}\nrealm DEFAULT {\npool = all\n}\n"
+}
+
+func addressText(address string) string {
+	host, port, _ := strings.Cut(address, ":")
+	return fmt.Sprintf("ipaddr = %s\nport = %s\n", host, port)
+}
+
+// tlsHome says that a home server is on tls+tcp.
+func tlsHome(certs, address string) string {
+	return "protocol = tls+tcp\ntcp {\n" + addressText(address) +
+		fmt.Sprintf("}\ntls {\nca_file = %[1]s/ca.pem\ncertificate_file = %[1]s/client.pem\nprivate_key_file = %[1]s/client.key\ncheck_cert_name = no\n}\n", certs)
+}
+
+// A request that is under way at SIGTERM is answered, whatever it came by and wherever it went, and the program ends in order.
+func TestRunStopsWithRequest(t *testing.T) {
+	certs := madeCertificates(t)
+	for _, way := range [][2]string{{"udp", "udp"}, {"udp", "tls+tcp"}, {"tls+tcp", "udp"}, {"tls+tcp", "tls+tcp"}} {
+		t.Run(way[0]+" to "+way[1], func(t *testing.T) {
+			arrived, release := make(chan struct{}), make(chan struct{})
+			_, address := startHome(t, way[1], certs, func(h *homeServer) {
+				h.change = func(seen int, _ radius.Packet, reply []byte) []byte {
+					if seen == 0 {
+						close(arrived)
+						<-release
+					}
+					return reply
+				}
+			})
+			home := addressText(address)
+			if way[1] != "udp" {
+				home = tlsHome(certs, address)
+			}
+			ports := map[string]int{"udp": freePort(t), "tls+tcp": freePort(t)}
+			p := runFile(t, proxyText(certs, home, ports["udp"], ports["tls+tcp"]))
+			codes := make(chan int, 1)
+			go func() {
+				code, _, _ := client(bob, way[0], certs, fmt.Sprintf("127.0.0.1:%d", ports[way[0]]))
+				codes <- code
+			}()
+			<-arrived
+			p.signal(syscall.SIGTERM)
+			if !p.err.has("msg=stops") {
+				t.Error("it did not say that it stops")
+			}
+			close(release)
+			if code := <-codes; code != 0 {
+				t.Errorf("the client's exit code is %d", code)
+			}
+			p.exits(0)
+			if log := p.err.String(); strings.Contains(log, "level=WARN") || strings.Contains(log, "level=ERROR") {
+				t.Errorf("the log has\n%s", log)
+			}
+		})
+	}
+}
+
+// A home server on a stream that nobody listens for leaves nothing behind.
+func TestRunStopsWithDeadHome(t *testing.T) {
+	certs := madeCertificates(t)
+	home := tlsHome(certs, fmt.Sprintf("127.0.0.1:%d", freePort(t))) + "status_check = status-server\ncheck_interval = 1s\n"
+	p := runFile(t, proxyText(certs, home, freePort(t), freePort(t)))
+	if !p.err.has("home_server=one") {
+		t.Error("nothing was said of the home server")
+	}
+	p.signal(syscall.SIGTERM)
+	p.exits(0)
+}
