@@ -3,6 +3,7 @@ package frio
 import (
 	"io"
 	"net/netip"
+	"time"
 
 	"github.com/frio-io/frio/conf"
 	"github.com/frio-io/frio/talloc"
@@ -107,6 +108,13 @@ type Gate func(p *Packet, scratch []byte) (reply []byte, v Verdict)
 
 // Gated takes a Gate. It must be set before Open.
 type Gated interface{ SetGate(Gate) error }
+
+// Admit tells whether a peer may come. It allocates nothing. Thread: the listener's; of a listen with shards on several, each of these.
+type Admit func(peer netip.AddrPort, now time.Time) bool
+
+// Admitter is a listener that asks about the peers of its socket before there is any state for them: no child, no handshake. A connection that may
+// not come is closed unread, a datagram dropped. A layer that learns a peer's real address later has it not. It must be set before Open.
+type Admitter interface{ SetAdmit(Admit) error }
 
 // Link is what a child tells its parent. Thread: any.
 type Link interface {

@@ -22,7 +22,7 @@ func DefaultLimits() Limits { return Limits{MaxConnections: 1024} }
 // Counts are what a listener and its children have counted. Thread: any.
 type Counts struct {
 	Accepted  atomic.Uint64 // connections given to the caller of Accept
-	Denied    atomic.Uint64 // closed unread: networks or peercred
+	Denied    atomic.Uint64 // closed unread: networks, peercred or Admit
 	PerSource atomic.Uint64 // closed unread: max_connections_per_source
 	Aborted   atomic.Uint64 // gone before they were accepted
 	Exhausted atomic.Uint64 // accept met a lack of descriptors or memory

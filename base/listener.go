@@ -46,6 +46,7 @@ type Listener struct {
 	count    int
 	away     Away // children that may be on others
 	nextID   uint64
+	admit    frio.Admit // nil: nobody asks
 	closed   bool
 }
 
@@ -72,6 +73,7 @@ var (
 	_ frio.Link            = (*Listener)(nil)
 	_ frio.PathAddresser   = (*Listener)(nil)
 	_ frio.Shard           = (*Listener)(nil)
+	_ frio.Admitter        = (*Listener)(nil)
 )
 
 // NewListener makes a listener that Open opens.
@@ -122,6 +124,19 @@ func (l *Listener) Kind() frio.Kind { return frio.Stream }
 
 // State tells the state.
 func (l *Listener) State() frio.State { return l.state }
+
+// SetAdmit has admit asked about each connection; a Unix socket's peer has no address.
+func (l *Listener) SetAdmit(admit frio.Admit) error {
+	l.ctx.Touch("set admit")
+	switch {
+	case l.closed:
+		return net.ErrClosed
+	case l.state == frio.StateListening:
+		return fmt.Errorf("set admit of %s: it is open", l.Describe())
+	}
+	l.admit = admit
+	return nil
+}
 
 // Open makes the socket and listens.
 func (l *Listener) Open() error {
@@ -229,6 +244,11 @@ func (l *Listener) acceptOne(ctx *talloc.Context) (*Conn, error) {
 	source := peer.AddrPort.Addr().Unmap()
 	peer.AddrPort = netip.AddrPortFrom(source, peer.AddrPort.Port())
 	if source.IsValid() && !l.how.Networks.Allowed(source) {
+		l.how.Counts.Denied.Add(1)
+		k.Close(fd)
+		return nil, nil
+	}
+	if l.admit != nil && !l.admit(peer.AddrPort, l.now()) {
 		l.how.Counts.Denied.Add(1)
 		k.Close(fd)
 		return nil, nil

@@ -26,10 +26,11 @@ type Sharded struct {
 }
 
 var (
-	_ frio.IO      = (*Sharded)(nil)
-	_ frio.Sharder = (*Sharded)(nil)
-	_ frio.Gated   = (*Sharded)(nil)
-	_ frio.Parent  = (*Sharded)(nil)
+	_ frio.IO       = (*Sharded)(nil)
+	_ frio.Sharder  = (*Sharded)(nil)
+	_ frio.Gated    = (*Sharded)(nil)
+	_ frio.Admitter = (*Sharded)(nil)
+	_ frio.Parent   = (*Sharded)(nil)
 )
 
 // Shard makes the IO of each address, and one IO of them if they are more than one.
@@ -114,6 +115,20 @@ func (s *Sharded) SetGate(g frio.Gate) error {
 			return errors.ErrUnsupported
 		}
 		if err := gated.SetGate(g); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// SetAdmit gives admit to each shard, which asks it on its own thread.
+func (s *Sharded) SetAdmit(admit frio.Admit) error {
+	for _, one := range s.shards {
+		a, ok := one.(frio.Admitter)
+		if !ok {
+			return errors.ErrUnsupported
+		}
+		if err := a.SetAdmit(admit); err != nil {
 			return err
 		}
 	}

@@ -1,7 +1,9 @@
 package server
 
 import (
+	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -97,6 +99,11 @@ func (l *loader) radius(cs *conf.Section, one *listen, server *gateway.ServerCon
 	at := protocolOf(cs)
 	r.cfg.Proto = gateway.ProtoOf(at.Value, one.io.Kind() == frio.Datagram)
 	r.cfg.Lenient = lenient(cs)
+	if a, ok := one.io.(frio.Admitter); ok {
+		if err := a.SetAdmit(r.admit); err != nil && !errors.Is(err, errors.ErrUnsupported) { // behind a proxy the address comes later
+			l.add(cs, err)
+		}
+	}
 	l.errs = append(l.errs, gateway.CheckListen(cs, list, r.cfg.Proto)...)
 	l.server.notes = append(l.server.notes, gateway.ListenNotes(cs, list, r.cfg.Proto)...)
 }
@@ -168,4 +175,9 @@ func (l *listen) meet(g *gateway.Gateway) {
 	if r := l.radius; r != nil {
 		r.listen = g.NewListen(l.id(), r.cfg, r.config)
 	}
+}
+
+// admit is the frio.Admit of the IO. Nobody is accepted before meet.
+func (r *radiusListen) admit(peer netip.AddrPort, now time.Time) bool {
+	return r.listen.Admit(peer, now)
 }

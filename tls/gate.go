@@ -1,6 +1,7 @@
 package tls
 
 import (
+	"errors"
 	"fmt"
 	"io"
 
@@ -13,6 +14,7 @@ type gate struct {
 	listener *Listener
 	cookies  *dtls.Gate
 	byPeer   map[peerKey]*Conn // never ranged over
+	admit    frio.Admit        // nil: nobody asks
 	replaced uint64
 }
 
@@ -32,7 +34,11 @@ func (g *gate) judge(p *frio.Packet, scratch []byte) ([]byte, frio.Verdict) {
 	if !dtls.IsHello(p.Data) {
 		return nil, frio.GateDrop
 	}
-	reply, verdict, random := g.cookies.Check(g.listener.lane.now(), p.Remote, p.Local, p.Data, scratch)
+	now := g.listener.lane.now()
+	if g.admit != nil && !g.admit(p.Remote, now) {
+		return nil, frio.GateDrop
+	}
+	reply, verdict, random := g.cookies.Check(now, p.Remote, p.Local, p.Data, scratch)
 	switch verdict {
 	case dtls.Reply:
 		return reply, frio.GateReply
@@ -49,6 +55,37 @@ func (g *gate) judge(p *frio.Packet, scratch []byte) ([]byte, frio.Verdict) {
 		return nil, frio.GateReplace
 	}
 	return nil, frio.GateChild
+}
+
+// SetAdmit has admit asked: over datagrams about each hello, before there is a cookie for it; else the listener below asks.
+func (l *Listener) SetAdmit(admit frio.Admit) error {
+	l.ctx.Touch("set admit")
+	if l.gate == nil {
+		return setAdmit(l.lower, admit)
+	}
+	if l.State() != frio.StateClosed {
+		return fmt.Errorf("set admit of %s: it is open", l.Describe())
+	}
+	l.gate.admit = admit
+	return nil
+}
+
+// SetAdmit is that of each shard's Listener.
+func (s *sharded) SetAdmit(admit frio.Admit) error {
+	for _, shard := range s.shards {
+		if err := setAdmit(shard, admit); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func setAdmit(one frio.IO, admit frio.Admit) error {
+	a, ok := one.(frio.Admitter)
+	if !ok {
+		return errors.ErrUnsupported
+	}
+	return a.SetAdmit(admit)
 }
 
 func keyOf(c *Conn) peerKey {

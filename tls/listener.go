@@ -44,6 +44,7 @@ var (
 	_ frio.Link            = (*Listener)(nil)
 	_ frio.Shard           = (*Listener)(nil)
 	_ frio.Layer           = (*Listener)(nil)
+	_ frio.Admitter        = (*Listener)(nil)
 )
 
 type (

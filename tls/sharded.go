@@ -22,11 +22,12 @@ type sharded struct {
 }
 
 var (
-	_ frio.IO      = (*sharded)(nil)
-	_ frio.Sharder = (*sharded)(nil)
-	_ frio.Parent  = (*sharded)(nil)
-	_ frio.Layer   = (*sharded)(nil)
-	_ frio.Stater  = (*sharded)(nil)
+	_ frio.IO       = (*sharded)(nil)
+	_ frio.Sharder  = (*sharded)(nil)
+	_ frio.Parent   = (*sharded)(nil)
+	_ frio.Layer    = (*sharded)(nil)
+	_ frio.Stater   = (*sharded)(nil)
+	_ frio.Admitter = (*sharded)(nil)
 )
 
 // newSharded makes a listener on each of lower's shards.

@@ -210,11 +210,30 @@ func certificateOf(one frio.IO) *x509.Certificate {
 	return nil
 }
 
-// unknown counts who is no client. Over datagrams there is no state for it.
+// Admit is the frio.Admit of the listen's IO: a peer whose address no client has does not get as far as a handshake.
+func (l *Listen) Admit(peer netip.AddrPort, now time.Time) bool {
+	current := l.gateway.current.Load()
+	list := current.Clients[l.under(current).Clients]
+	switch {
+	case list == nil:
+		l.unknown(peer, now, errNoClients)
+	case !list.HasAddr(peer.Addr()):
+		l.unknown(peer, now, ErrNoClient)
+	default:
+		return true
+	}
+	return false
+}
+
+// unknown counts who is no client. There is no state for it.
+func (l *Listen) unknown(peer netip.AddrPort, now time.Time, err error) {
+	l.Counts.UnknownClient.Add(1)
+	l.gateway.Refused.UnknownClient.Add(1)
+	l.lines.packet(l.log, now, "unknown client", "unknown client", nil, peer, err)
+}
+
 func (s *source) unknown(peer netip.AddrPort, err error) {
-	s.listen.Counts.UnknownClient.Add(1)
-	s.lane.gateway.Refused.UnknownClient.Add(1)
-	s.listen.lines.packet(s.listen.log, s.lane.lane.Loop().Now(), "unknown client", "unknown client", nil, peer, err)
+	s.listen.unknown(peer, s.lane.lane.Loop().Now(), err)
 }
 
 // Message takes a packet.

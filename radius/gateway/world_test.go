@@ -122,11 +122,14 @@ func (w *world) listen(cs *conf.Section, lane *transport.Lane) {
 	stack := cs.Pairs("protocol")[0].Value
 	io, err := frio.ParseServer(lane.Context(), cs)
 	w.must(err)
-	w.must(io.Open())
 	l := w.gateway.NewListen("test."+cs.Name2, &ListenConfig{
 		Proto: ProtoOf(stack, io.Kind() == frio.Datagram), Server: new(ServerConfig),
 	}, transport.Config{Timeout: 10 * time.Second})
 	w.listens = append(w.listens, l)
+	if a, ok := io.(frio.Admitter); ok {
+		w.must(a.SetAdmit(l.Admit))
+	}
+	w.must(io.Open())
 	w.must(transport.NewPort("test", nil, io, lane.Context(), l).Join(lane))
 }
 
