@@ -68,6 +68,7 @@ var (
 	clientRequests = counter("client_requests", "Good requests of a client, duplicates too.", "clients", "client")
 	clientCopies   = counter("client_duplicates", "Copies of requests of a client.", "clients", "client")
 	clientOutcomes = counter("client_outcomes", "How requests of a client ended.", "clients", "client", "outcome")
+	clientRefused  = counter("client_refused_connections", "Connections of a client that were closed because of its max_connections.", "clients", "client")
 	clientDropped  = counter("client_dropped", "Packets of a client that were dropped, by what was wrong with them.", "clients", "client", "reason")
 
 	homeState    = gauge("home_server_state", "1 for the state that a port of a home server is in.", "home_server", "port", "state")
@@ -249,6 +250,7 @@ func (c collector) gateway(g *gateway.Gateway) {
 	for _, one := range g.Clients() {
 		c.put(clientRequests, one.Requests.Load(), one.List, one.Name)
 		c.put(clientCopies, one.Duplicates.Load(), one.List, one.Name)
+		c.put(clientRefused, one.Refused.Load(), one.List, one.Name)
 		for o := range gateway.OutcomeCount {
 			c.put(clientOutcomes, one.Outcomes[o].Load(), one.List, one.Name, o.String())
 		}

@@ -251,6 +251,7 @@ func TestMetrics(t *testing.T) {
 		`frio_client_requests_total{client="nas",clients=""} 2`,
 		`frio_client_requests_total{client="nas",clients="others"} 0`,
 		`frio_client_outcomes_total{client="nas",clients="",outcome="local"} 1`,
+		`frio_client_refused_connections_total{client="nas",clients=""} 0`,
 		`frio_client_dropped_total{client="nas",clients="",reason="message-authenticator-wrong"} 1`,
 		`frio_home_server_state{home_server="one",port="main",state="alive"} 1`,
 		`frio_home_server_state{home_server="one",port="accounting",state="alive"} 1`,

@@ -36,7 +36,8 @@ func (o Outcome) String() string {
 
 // ClientState is what is known of a client of all threads together. Thread: any.
 type ClientState struct {
-	Open       atomic.Int64 // connections, and sessions of DTLS
+	Open       atomic.Int64  // connections, and sessions of DTLS
+	Refused    atomic.Uint64 // of these, closed because of limit { max_connections }
 	Requests   atomic.Uint64
 	Duplicates atomic.Uint64
 	Outcomes   [OutcomeCount]atomic.Uint64

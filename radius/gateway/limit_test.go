@@ -54,8 +54,16 @@ func TestLimitConnections(t *testing.T) {
 			w.must(two.conn.Close())
 			w.pass(time.Second)
 			w.dial(stack).works(stack, 4)
-			if n := w.listens[0].Counts.UnknownClient.Load(); n != 1 || w.logged("max_connections") != 1 {
-				t.Errorf("%d refused", n)
+			name := "nas"
+			if strings.HasPrefix(stack, "tls") {
+				name = "radsec"
+			}
+			refused, unknown := w.gateway.clients["/"+name].Refused.Load(), w.listens[0].Counts.UnknownClient.Load()
+			if refused != 1 || unknown != 0 || w.logged(`msg="too many connections"`) != 1 || w.logged("max_connections=2") != 1 {
+				t.Errorf("%d refused, %d unknown", refused, unknown)
+			}
+			if line := `msg="too many connections" listen=test.l client=` + name + " peer=192.0.2.2:"; w.logged(line) != 1 {
+				t.Errorf("no line %s", line)
 			}
 		})
 	}

@@ -158,7 +158,7 @@ func (s *source) Up(c *transport.Conn) {
 	}
 }
 
-// identify finds the client of a connection, again after a new configuration. False: there is none.
+// identify finds the client of a connection, again after a new configuration. False: there is none, or none that may have it.
 func (s *source) identify() bool {
 	current := s.lane.gateway.current.Load()
 	if s.serial == current.serial {
@@ -167,15 +167,15 @@ func (s *source) identify() bool {
 	s.serial = current.serial
 	cert := certificateOf(s.conn.IO())
 	client, err := s.find(current, s.conn.RemoteAddr().Addr(), cert)
-	if err == nil {
-		err = s.belongs(client)
-	}
-	s.client = client
-	if err != nil {
-		s.client = nil
+	s.client = nil
+	switch {
+	case err != nil:
 		s.unknown(s.conn.RemoteAddr(), err)
 		return false
+	case !s.belongs(client):
+		return false
 	}
+	s.client = client
 	s.arm()
 	return true
 }

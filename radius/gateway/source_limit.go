@@ -1,28 +1,28 @@
 package gateway
 
 import (
-	"errors"
+	"log/slog"
 	"time"
 )
 
-// errConnections is why a connection is closed that its client may not have: limit { max_connections }.
-var errConnections = errors.New("the client has as many connections as it may have (max_connections)")
-
-// belongs counts the connection as one of client's.
-func (s *source) belongs(client *Client) error {
+// belongs counts the connection as one of client's; false if that has as many as it may have.
+func (s *source) belongs(client *Client) bool {
 	if s.counted == client.state {
-		return nil
+		return true
 	}
 	open := client.state.Open.Add(1)
 	if most := client.Limit.MaxConnections; most > 0 && open > int64(most) {
 		client.state.Open.Add(-1)
-		return errConnections
+		client.state.Refused.Add(1)
+		s.listen.lines.warn(s.listen.log, s.lane.lane.Loop().Now(), "too many connections", slog.String("client", client.Name),
+			slog.String("peer", s.conn.RemoteAddr().String()), slog.Int("max_connections", most))
+		return false
 	}
 	if s.counted != nil {
 		s.counted.Open.Add(-1)
 	}
 	s.counted = client.state
-	return nil
+	return true
 }
 
 // gone is called when the connection was closed, whoever did it.
