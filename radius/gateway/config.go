@@ -22,7 +22,8 @@ type Config struct {
 	Realms  *Realms
 	Notes   conf.Errors // keys without effect, and warnings
 
-	rewrites []*rewrite // in order of the file
+	rewrites []*rewrite      // in order of the file
+	nas      map[any]*Client // by netip.Addr, or by the string of NAS-Identifier: those that have a coa_server
 
 	// DefaultFallback is default_fallback of `proxy { }`: where no home server of a realm's pool lives, realm DEFAULT is asked.
 	DefaultFallback bool

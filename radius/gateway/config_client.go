@@ -57,6 +57,7 @@ func (r *reader) clientList(parent *conf.Section) *ClientList {
 	stated := map[*Client]bool{}
 	for _, cs := range r.named(parent, "client") {
 		c, proto := r.client(cs)
+		r.clients[cs] = c
 		stated[c] = proto
 		if c.Everywhere || len(c.Prefixes) > 0 {
 			all = append(all, c)
@@ -214,24 +215,6 @@ func (r *reader) clientProto(cs *conf.Section, c *Client, k *clientKeys, stated 
 		c.Secret, c.DTLSSecret = r.secret(dtlsSecret), r.secret(dtlsSecret)
 	default:
 		c.Secret, c.DTLSSecret = r.secret(radsecSecret), r.secret(dtlsSecret)
-	}
-}
-
-// nas notes by what a CoA-Request names the client.
-func (r *reader) nas(c *Client, k *clientKeys) {
-	c.NAS.Addrs = append(k.NASAddrs, k.NASAddrs6...)
-	if len(c.NAS.Addrs) == 0 {
-		for _, p := range c.Prefixes {
-			if p.IsSingleIP() {
-				c.NAS.Addrs = append(c.NAS.Addrs, p.Addr())
-			}
-		}
-	}
-	c.NAS.Identifier = c.Name
-	for _, name := range []string{k.Shortname, k.NASIdentifier} {
-		if name != "" {
-			c.NAS.Identifier = name
-		}
 	}
 }
 

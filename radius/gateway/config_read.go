@@ -23,6 +23,7 @@ func ParseConfig(ctx *talloc.Context, root *conf.Section, others map[string]bool
 		homes:    map[string]*Home{},
 		pools:    map[string]*HomePool{},
 		rewrites: map[string]*rewrite{},
+		clients:  map[*conf.Section]*Client{},
 	}
 	r.readProxy(root)
 	r.readRewrites(root)
@@ -30,6 +31,7 @@ func ParseConfig(ctx *talloc.Context, root *conf.Section, others map[string]bool
 	r.readPools(root)
 	r.readRealms(root)
 	r.readClients(root)
+	r.readNAS(root)
 	r.cfg.Notes = r.notes.Sorted()
 	if err := r.errs.Err(); err != nil {
 		return r.cfg, r.errs.Sorted()
@@ -47,6 +49,7 @@ type reader struct {
 	homes    map[string]*Home
 	pools    map[string]*HomePool
 	rewrites map[string]*rewrite
+	clients  map[*conf.Section]*Client
 }
 
 // add notes the mistakes in err, those without a position at cs.

@@ -54,25 +54,6 @@ type Gateway struct {
 type snapshot struct {
 	*Config
 	serial uint64
-	nas    map[any]*Client // by netip.Addr, or by the string of NAS-Identifier: those that have a coa_server
-}
-
-func newSnapshot(cfg *Config, serial uint64) *snapshot {
-	s := &snapshot{Config: cfg, serial: serial, nas: map[any]*Client{}}
-	for _, list := range cfg.Clients {
-		for _, c := range list.All {
-			if c.CoAPool == nil {
-				continue
-			}
-			for _, a := range c.NAS.Addrs {
-				s.nas[a] = c
-			}
-			if c.NAS.Identifier != "" {
-				s.nas[c.NAS.Identifier] = c
-			}
-		}
-	}
-	return s
 }
 
 // New makes a gateway that runs on lanes, with the first configuration.
@@ -157,7 +138,7 @@ func (g *Gateway) Load(cfg *Config) {
 	}
 	old := g.homes
 	g.homes, g.clients = homes, clients
-	g.current.Store(newSnapshot(cfg, g.serial.Add(1)))
+	g.current.Store(&snapshot{cfg, g.serial.Add(1)})
 	if old == nil {
 		return
 	}
