@@ -260,6 +260,9 @@ func (d *decoding) protocol() {
 	d.suitesAt = k.CipherList
 	d.suites, errs = parseSuites(k.CipherList)
 	d.errs = append(d.errs, errs...)
+	if k.CipherList != nil && len(errs) == 0 && strings.Contains(k.CipherList.Value, securityLevel) {
+		d.note(k.CipherList, "has no effect here as to %s: crypto/tls has no levels", strings.TrimSuffix(securityLevel, "="))
+	}
 	if d.datagramSuites = forEngine(d.suites); len(errs) == 0 && d.suites != nil {
 		switch {
 		case d.kind == frio.Datagram && len(d.datagramSuites) == 0:

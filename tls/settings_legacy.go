@@ -1,6 +1,7 @@
 package tls
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -9,12 +10,13 @@ import (
 )
 
 // legacyKeys are those of FreeRADIUS's tls sections that are not honoured here. If `refused` is empty, the key is noted
-// and does no harm. Else it asks for something that would silently not happen, and is an error, unless its value is
-// one of `harmless`, which says what happens anyway.
+// and does no harm: `why` may say more. Else it asks for something whose absence would weaken what is configured, and is an error,
+// unless its value is one of `harmless`, which says what happens anyway.
 var legacyKeys = []struct {
 	name     string
 	refused  string
 	harmless string // separated by spaces; "" with refused: no value is
+	why      string
 }{
 	{name: "dh_file"},
 	{name: "random_file"},
@@ -27,24 +29,26 @@ var legacyKeys = []struct {
 	{name: "rsa_key_length"},
 	{name: "dh_key_length"},
 	{name: "cipher_server_preference"},
+	{name: "disable_single_dh_use"},
 	{name: "fix_cert_order"},
 	{name: "padding"},
+	{name: "sigalgs_list", why: "the signature algorithms are those of crypto/tls, none with MD5 or SHA-1"},
+	{name: "make_cert_command", why: "no program is run; make the certificate before"},
+	{name: "radiusv1_1", refused: "RADIUS/1.1 comes later, so it cannot be required", harmless: "forbid allow", why: "RADIUS/1.1 comes later"},
 	{name: "virtual_server", refused: "certificates are judged by the keys of tls { } only"},
-	{name: "make_cert_command", refused: "no program is run; make the certificate before"},
 	{name: "disable_tlsv1", refused: "TLS 1.0 is never offered (RFC 8996)", harmless: "yes"},
 	{name: "disable_tlsv1_1", refused: "TLS 1.1 is never offered (RFC 8996)", harmless: "yes"},
 	{name: "disable_tlsv1_2", refused: "write tls_min_version = 1.3", harmless: "no"},
 	{name: "allow_renegotiation", refused: "TLS is never renegotiated", harmless: "no"},
 	{name: "reject_unknown_intermediate_ca", refused: "a chain may have any intermediate CA that a trusted one signed", harmless: "no"},
-	{name: "check_cert_issuer", refused: "name the CA in ca_file instead"},
-	{name: "sigalgs_list", refused: "signature algorithms cannot be chosen"},
+	{name: "check_cert_issuer", refused: "write certificate { issuer = ... }, which has another form of the name"},
 	{name: "cipher_suites", refused: "the suites of TLS 1.3 cannot be chosen"},
-	{name: "psk_identity", refused: "there are no pre-shared keys, only certificates"},
-	{name: "psk_hexphrase", refused: "there are no pre-shared keys, only certificates"},
-	{name: "psk_query", refused: "there are no pre-shared keys, only certificates"},
+	{name: "psk_identity", refused: "pre-shared keys come later; there are only certificates"},
+	{name: "psk_hexphrase", refused: "pre-shared keys come later; there are only certificates"},
+	{name: "psk_query", refused: "pre-shared keys come later; there are only certificates"},
 }
 
-// legacySections are refused unless `enable = no` is in them.
+// legacySections are refused unless `enable = no` is in them; of verify it is the program that counts.
 var legacySections = map[string]string{
 	"ocsp":    "OCSP is not asked; use check_crl",
 	"verify":  "no program is run on certificates",
@@ -55,7 +59,9 @@ func (d *decoding) legacy() {
 	for _, l := range legacyKeys {
 		for _, p := range d.sub.Take(l.name) {
 			if l.refused == "" || isHarmless(p.Value, l.harmless) {
-				d.note(p, "has no effect here")
+				if d.note(p, "has no effect here"); l.why != "" {
+					d.plan.notes[len(d.plan.notes)-1].Msg += ": " + l.why
+				}
 				continue
 			}
 			d.fail(p, "%s", l.refused)
@@ -64,7 +70,8 @@ func (d *decoding) legacy() {
 	for _, name := range []string{"ocsp", "verify", "session"} {
 		for _, sub := range d.sub.TakeSections(name) {
 			takeAll(sub)
-			if off := sub.Pairs("enable"); name != "session" && (len(off) > 0 && isHarmless(off[0].Value, "no") || len(sub.Pairs(""))+len(sub.Sections("")) == 0) {
+			off, idle := sub.Pairs("enable"), len(sub.Pairs(""))+len(sub.Sections("")) == 0 || name == "verify" && len(sub.Pairs("client")) == 0
+			if name != "session" && (len(off) > 0 && isHarmless(off[0].Value, "no") || idle) {
 				d.plan.notes = append(d.plan.notes, sub.Errorf("note: %s has no effect here", name))
 				continue
 			}
@@ -74,8 +81,10 @@ func (d *decoding) legacy() {
 }
 
 func isHarmless(value, harmless string) bool {
-	yes, ok := boolOf(value)
-	return ok && (yes && harmless == "yes" || !yes && harmless == "no")
+	if yes, ok := boolOf(value); ok {
+		value = map[bool]string{true: "yes", false: "no"}[yes]
+	}
+	return slices.Contains(strings.Fields(harmless), strings.ToLower(value))
 }
 
 // noted takes keys that have no effect.

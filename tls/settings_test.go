@@ -252,10 +252,11 @@ func TestNotes(t *testing.T) {
 func TestFreeRADIUSSection(t *testing.T) {
 	d := newTestDir(t)
 	s := d.server("private_key_password = whatever\nprivate_key_file = server.key\ncertificate_file = server.pem\nca_file = ca.pem\n" +
-		"dh_file = dh\nfragment_size = 8192\nca_path = .\ncipher_list = \"DEFAULT\"\ncipher_server_preference = no\n" +
+		"dh_file = dh\nfragment_size = 8192\nca_path = .\ncipher_list = \"DEFAULT@SECLEVEL=1\"\ncipher_server_preference = no\n" +
 		"tls_min_version = \"1.2\"\ntls_max_version = \"1.3\"\necdh_curve = \"\"\nrequire_client_cert = yes\ncheck_crl = no\nallow_expired_crl = no\n" +
 		"ca_path_reload_interval = 0\nverify_depth = 0\n" +
-		"cache {\nenable = no\nlifetime = 24\nmax_entries = 255\npersist_dir = /tmp\n}\nverify {\n}\nocsp {\nenable = no\n}\n")
+		"sigalgs_list = RSA+SHA256\nmake_cert_command = /bin/false\nradiusv1_1 = allow\ndisable_single_dh_use = no\n" +
+		"cache {\nenable = no\nlifetime = 24\nmax_entries = 255\npersist_dir = /tmp\n}\nverify {\ntmpdir = /tmp\n}\nocsp {\nenable = no\n}\n")
 	c := s.stream()
 	if !c.SessionTicketsDisabled || c.CurvePreferences != nil || c.CipherSuites != nil || c.MaxVersion != tls.VersionTLS13 || s.snap.Load().verifier.depth != -1 {
 		t.Errorf("%+v", c)

@@ -58,13 +58,28 @@ var opensslWords = map[string]bool{
 	"TLSv1.2": true, "SSLv3": true, "FIPS": true, "SUITEB128": true, "SUITEB192": true, "CAMELLIA": true, "SEED": true,
 }
 
-// parseSuites reads a cipher_list. Nil means the default of crypto/tls.
+// securityLevel is what stands before the level of OpenSSL that a cipher_list may have at its end.
+const securityLevel = "@SECLEVEL="
+
+// parseSuites reads a cipher_list. Nil means the default of crypto/tls. Levels of OpenSSL up to 2, which only let more in than there is here,
+// have no effect.
 func parseSuites(p *conf.Pair) ([]uint16, conf.Errors) {
-	if p == nil || p.Value == "DEFAULT" {
+	if p == nil {
 		return nil, nil
 	}
+	value, level, leveled := strings.Cut(p.Value, securityLevel)
+	value = strings.TrimRight(value, ": ")
 	var ids []uint16
 	var errs conf.Errors
+	if leveled && !slices.Contains([]string{"0", "1", "2"}, level) {
+		errs = append(errs, p.Errorf("%s: %s%s is not possible, only 0, 1 and 2 (without effect)", p.Name, securityLevel, level))
+	}
+	if value == "DEFAULT" || leveled && value == "" {
+		return nil, errs
+	}
+	if !leveled {
+		value = p.Value
+	}
 	fail := func(format string, args ...any) {
 		errs = append(errs, p.Errorf("%s: %s", p.Name, fmt.Sprintf(format, args...)))
 	}
@@ -73,7 +88,7 @@ func parseSuites(p *conf.Pair) ([]uint16, conf.Errors) {
 			ids = append(ids, id)
 		}
 	}
-	for _, name := range strings.Split(p.Value, ":") {
+	for _, name := range strings.Split(value, ":") {
 		name = strings.TrimSpace(name)
 		id, known := suiteByName(name)
 		weak, isWeak := weakSuite(name)

@@ -22,8 +22,12 @@ func pairOf(t *testing.T, value string) *conf.Pair {
 func TestParseSuites(t *testing.T) {
 	const ec, rsa = tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, tls.TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256
 	for value, want := range map[string][]uint16{
-		"DEFAULT":                       nil,
-		"ECDHE-ECDSA-AES128-GCM-SHA256": {ec},
+		"DEFAULT":             nil,
+		"DEFAULT@SECLEVEL=1":  nil,
+		"DEFAULT:@SECLEVEL=0": nil,
+		"@SECLEVEL=2":         nil,
+		"ECDHE-ECDSA-AES128-GCM-SHA256:@SECLEVEL=0":                           {ec},
+		"ECDHE-ECDSA-AES128-GCM-SHA256":                                       {ec},
 		"TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256:ECDHE-RSA-CHACHA20-POLY1305": {ec, rsa},
 		"ECDHE-RSA-CHACHA20-POLY1305 : ECDHE-RSA-CHACHA20-POLY1305":           {rsa},
 	} {
@@ -49,6 +53,8 @@ func TestParseSuites(t *testing.T) {
 		"TLS_RSA_WITH_RC4_128_SHA":       "TLS_RSA_WITH_RC4_128_SHA is weak",
 		"TLS_AES_128_GCM_SHA256":         "TLS_AES_128_GCM_SHA256 is of TLS 1.3, whose suites are always on",
 		"ECDHE-RSA-AES128-GCM-SHA257":    "no suite `ECDHE-RSA-AES128-GCM-SHA257`",
+		"DEFAULT@SECLEVEL=3":             "@SECLEVEL=3 is not possible",
+		"DEFAULT@SECLEVEL=1:!MD5":        "@SECLEVEL=1:!MD5 is not possible",
 		"":                               "an empty name",
 		"ECDHE-ECDSA-AES128-GCM-SHA256:": "an empty name",
 	} {

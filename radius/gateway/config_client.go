@@ -72,6 +72,7 @@ func (r *reader) client(cs *conf.Section) (c *Client, stated bool) {
 	c = &Client{Name: cs.Name2, At: cs.Pos}
 	k := clientKeys{CleanupDelay: defaultDedup}
 	r.foreign(cs, foreignClient)
+	r.clientTLS(cs)
 	r.add(cs, cs.Decode(&k))
 	c.RequireMessageAuthenticator, c.LimitProxyState = k.RequireMA, k.LimitProxy
 	c.ResponseWindow, c.Dedup = k.ResponseWindow, k.CleanupDelay

@@ -113,6 +113,9 @@ func (r *reader) realmPools(cs *conf.Section, m *Realm, k *realmKeys) {
 			continue
 		}
 		pool := pick(r, one.p, r.pools, "home_server_pool")
+		if one.p == k.Pool && pool != nil {
+			one.want, one.into = r.onlyOf(m, pool, one.p, one.want, one.into)
+		}
 		for _, into := range one.into {
 			if *into != nil {
 				r.fail(one.p, "pool is given already at %v", k.Pool.Pos)
@@ -122,6 +125,23 @@ func (r *reader) realmPools(cs *conf.Section, m *Realm, k *realmKeys) {
 		}
 		r.takes(one.p, pool, one.want)
 	}
+}
+
+// onlyOf is what a pool of home servers that all take requests of one kind only, or of both, is for.
+func (r *reader) onlyOf(m *Realm, pool *HomePool, p *conf.Pair, want HomeType, into []**HomePool) (HomeType, []**HomePool) {
+	var some HomeType
+	for _, h := range pool.Homes {
+		some |= h.Type & want
+	}
+	switch some {
+	case HomeAuth:
+		r.note(p.Pos, "pool has no effect here on Accounting-Requests: the home_servers of %s take auth only (acct_pool is for those)", pool.Name)
+		return some, []**HomePool{&m.Auth}
+	case HomeAcct:
+		r.note(p.Pos, "pool has no effect here on Access-Requests: the home_servers of %s take acct only (auth_pool is for those)", pool.Name)
+		return some, []**HomePool{&m.Acct}
+	}
+	return want, into
 }
 
 // oldRealm reads authhost and accthost, as FreeRADIUS 1 had them: a home server and a pool for each, made of them.

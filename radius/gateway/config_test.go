@@ -115,6 +115,17 @@ client a {
 	response_window = 10
 	require_message_authenticator = auto
 	limit_proxy_state = auto
+	directory = x
+	gss_acceptor_host_name = x
+	gss_acceptor_realm_name = x
+	trust_router_coi = x
+	radiusv1_1 = allow
+	tls {
+		psk_identity = x
+		psk_hexphrase = hidden
+		psk_query = hidden
+		radiusv1_1 = forbid
+	}
 }
 home_server a {
 	type = auth

@@ -60,8 +60,12 @@ func (s StatusCheck) String() string { return nameOf(statusWords, int(s)) }
 
 var balanceWords = []string{"fail-over", "load-balance", "client-balance", "client-port-balance", "keyed-balance"}
 
-// DecodeConf takes the types of a pool.
+// DecodeConf takes the types of a pool; round-robin is FreeRADIUS 1's name for load-balance.
 func (b *Balance) DecodeConf(p *conf.Pair) error {
+	if strings.EqualFold(p.Value, "round-robin") {
+		*b = LoadBalance
+		return nil
+	}
 	i, err := word(p, balanceWords)
 	*b = Balance(i)
 	return err

@@ -410,11 +410,9 @@ realm x {
 			"gw.conf:15:13: fallback: `a` is in the pool already\n" +
 			"gw.conf:18:1: home_server_pool three: home_server is missing: a pool needs at least one\n" +
 			"gw.conf:20:8: key: no attribute `User-Nme` (a name, a number, or vendor.number)\n" +
-			"gw.conf:23:9: pool: home_server a in pool two takes auth, not acct (gw.conf:1:1)\n" +
 			"gw.conf:24:14: auth_pool: pool is given already at gw.conf:23:2\n" +
 			"gw.conf:25:13: coa_pool: home_server a in pool two takes auth, not coa (gw.conf:1:1)\n" +
-			"gw.conf:26:14: acct_pool: no home_server_pool `toe`\n" +
-			"gw.conf:26:14: acct_pool: pool is given already at gw.conf:23:2"},
+			"gw.conf:26:14: acct_pool: no home_server_pool `toe`"},
 		{"realms", `
 home_server a {
 	ipaddr = 192.0.2.1
