@@ -17,6 +17,7 @@ type logConfig struct {
 	filename string // destination; "": standard error
 	requests bool
 	username gateway.UserNames
+	stations *gateway.Stations // nil: not given
 	ticks    *gateway.FTicksConfig
 }
 
@@ -50,6 +51,9 @@ func (l *loader) log(root *conf.Section, gatewayRuns bool) (cfg logConfig) {
 			cfg.filename = p.Path(p.Value)
 		}
 	}
+	var errs conf.Errors
+	cfg.stations, errs = gateway.ParseStations(cs)
+	l.errs = append(l.errs, errs...)
 	if k.FTicks != nil {
 		var errs conf.Errors
 		cfg.ticks, errs = gateway.ParseFTicks(k.FTicks)
@@ -58,7 +62,7 @@ func (l *loader) log(root *conf.Section, gatewayRuns bool) (cfg logConfig) {
 			l.errs = append(l.errs, k.FTicks.Errorf("fticks has no effect: there is no server of namespace radius"))
 		}
 	}
-	for _, name := range []string{"requests", "username"} {
+	for _, name := range []string{"requests", "username", "mac"} {
 		for _, p := range cs.Pairs(name) {
 			if !gatewayRuns {
 				e := p.Errorf("%s has no effect: there is no server of namespace radius", name)
@@ -81,7 +85,7 @@ func (cfg *logConfig) handler(w io.Writer) slog.Handler {
 
 // gatewayLog is what the gateway is told of it.
 func (s *Server) gatewayLog(cfg *logConfig) gateway.Log {
-	l := gateway.Log{Requests: cfg.requests, UserName: cfg.username, Trace: s.opt.Trace || cfg.level == slog.LevelDebug}
+	l := gateway.Log{Requests: cfg.requests, UserName: cfg.username, Stations: cfg.stations, Trace: s.opt.Trace || cfg.level == slog.LevelDebug}
 	if cfg.ticks != nil {
 		ticks := cfg.ticks.FTicks
 		ticks.Write = s.tick
@@ -110,6 +114,9 @@ func (cfg *logConfig) debug(w io.Writer) {
 	fmt.Fprintf(in, "%s from level %v on, to %s\n", format, cfg.level, to)
 	if cfg.requests {
 		fmt.Fprintf(in, "a line for each request, user names: %v\n", cfg.username)
+	}
+	if cfg.stations != nil {
+		fmt.Fprintf(in, "stations: %v\n", cfg.stations.MAC)
 	}
 	if cfg.ticks != nil {
 		cfg.ticks.Debug(in)

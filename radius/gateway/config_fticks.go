@@ -18,11 +18,9 @@ type FTicksConfig struct {
 }
 
 type fticksKeys struct {
-	Reporting string       `conf:"reporting,enum=basic|full"`
-	MAC       MACForm      `conf:"mac"`
-	Key       *conf.Secret `conf:"key"`
-	Prefix    *conf.Pair   `conf:"prefix"`
-	Filename  string       `conf:"filename,path"`
+	Reporting string     `conf:"reporting,enum=basic|full"`
+	Prefix    *conf.Pair `conf:"prefix"`
+	Filename  string     `conf:"filename,path"`
 }
 
 // ParseFTicks reads cs.
@@ -30,25 +28,54 @@ func ParseFTicks(cs *conf.Section) (*FTicksConfig, conf.Errors) {
 	r := &reader{}
 	k := fticksKeys{Reporting: "basic"}
 	r.add(cs, cs.Decode(&k))
-	f := &FTicksConfig{FTicks: FTicks{Prefix: defaultPrefix, Full: k.Reporting == "full", MAC: k.MAC}, Filename: k.Filename}
+	f := &FTicksConfig{FTicks: FTicks{Prefix: defaultPrefix, Full: k.Reporting == "full"}, Filename: k.Filename}
 	if p := k.Prefix; p != nil {
 		f.Prefix = p.Value
 		if fault := fieldFault(p.Value); fault != "" {
 			r.fail(p, "%s", fault)
 		}
 	}
+	f.Stations = r.stations(cs)
+	return f, r.errs.Sorted()
+}
+
+type stationKeys struct {
+	MAC MACForm      `conf:"mac"`
+	Key *conf.Secret `conf:"key"`
+}
+
+// stations reads mac and key of cs.
+func (r *reader) stations(cs *conf.Section) Stations {
+	var k stationKeys
+	err := cs.Decode(&k)
+	r.add(cs, err)
 	keyed := k.MAC == MACVendorKeyHashed || k.MAC == MACFullyKeyHashed
 	given := cs.Pairs("key")
 	switch {
 	case keyed && len(given) == 0:
 		r.failSection(cs, "key is missing: mac = %v hashes with one", k.MAC)
-	case !keyed && len(given) > 0 && len(r.errs) == 0:
+	case !keyed && len(given) > 0 && err == nil:
 		r.fail(given[0], "has no effect with mac = %v", k.MAC)
 	}
+	s := Stations{MAC: k.MAC}
 	if k.Key != nil {
-		f.Key = &Secret{*k.Key}
+		s.Key = &Secret{*k.Key}
 	}
-	return f, r.errs.Sorted()
+	return s
+}
+
+// ParseStations takes mac and key of cs, `log { }`; nil without mac.
+func ParseStations(cs *conf.Section) (*Stations, conf.Errors) {
+	r := &reader{}
+	if len(cs.Pairs("mac")) == 0 {
+		cs.Knows("mac")
+		for _, p := range cs.Take("key") {
+			r.fail(p, "has no effect without mac")
+		}
+		return nil, r.errs
+	}
+	s := r.stations(cs)
+	return &s, r.errs.Sorted()
 }
 
 // fieldFault tells why text cannot stand in a line of F-Ticks; "" if it can.

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/frio-io/frio/conf"
+	"github.com/frio-io/frio/radius"
 )
 
 // parseTicks reads the inside of fticks { }, which begins at line 2.
@@ -90,7 +91,7 @@ func TestFTicksOfRequests(t *testing.T) {
 			w := newWorld(t, tt.listen+homeText(0, "acct_port = 1812\n")+poolText)
 			w.home(0)
 			var got []string
-			w.gateway.SetLog(Log{FTicks: &FTicks{Prefix: "F", Full: true, MAC: MACOriginal, Write: func(line string) { got = append(got, line) }}})
+			w.gateway.SetLog(Log{FTicks: &FTicks{Prefix: "F", Full: true, Stations: Stations{MAC: MACOriginal}, Write: func(line string) { got = append(got, line) }}})
 			nas := w.udp(w.nas, nasAddr+":1000", nil)
 			ask := func(request []byte) {
 				nas.send(gatewayAddr+":1812", request)
@@ -102,6 +103,11 @@ func TestFTicksOfRequests(t *testing.T) {
 			ask(access(3, "someone@b.example", "p"))
 			if strings.Join(got, "\n") != strings.Join(tt.want, "\n") {
 				t.Errorf("got %q, want %q", got, tt.want)
+			}
+			w.gateway.SetLog(Log{Requests: true, Stations: &Stations{MAC: MACVendorKeyHashed, Key: &Secret{conf.NewSecret("fticks-key")}}})
+			ask(buildCode(radius.AccessRequest, 4, func(b *radius.Builder) { b.AddString(radius.CallingStationID, "02-00-00-AB-CD-0F") }))
+			if w.logged("station=02-00-00-73d4cc3a50cf5a42d0b2d184d8f96e7ed137ff0992ac2e8de8b85f ") != 1 {
+				t.Error("no station in the line of a request")
 			}
 			if w.logged("user=@b.example") != 1 || w.logged("user=@a.example") != 0 || w.logged("user=someone") != 0 {
 				t.Error("the lines of requests are not as SetLog says")

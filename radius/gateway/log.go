@@ -118,6 +118,7 @@ type Log struct {
 	Requests bool      // one for each request that was answered, or was not
 	Trace    bool      // the text of each packet, at level Debug
 	UserName UserNames // how much of a user's name a line shows
+	Stations *Stations // how lines show Calling-Station-Id; nil: those about requests do not, those of accounting as it came
 	FTicks   *FTicks   // nil: none
 }
 
@@ -137,7 +138,7 @@ func (l *lane) record(r *request, outcome Outcome) {
 	if !wanted.Requests {
 		return
 	}
-	attrs := make([]slog.Attr, 0, 8)
+	attrs := make([]slog.Attr, 0, 9)
 	attrs = append(attrs, slog.String("request", r.name()), slog.String("code", r.code.String()), slog.String("client", r.client.Name),
 		slog.String("peer", r.peer().String()), slog.String("outcome", outcome.String()))
 	if r.sent > 0 {
@@ -145,6 +146,9 @@ func (l *lane) record(r *request, outcome Outcome) {
 	}
 	if user, ok := r.packet.Find(radius.UserName); ok {
 		attrs = append(attrs, slog.String("user", wanted.UserName.show(user)))
+	}
+	if station, ok := r.packet.Find(radius.CallingStationID); ok && wanted.Stations != nil {
+		attrs = append(attrs, slog.String("station", wanted.Stations.show(station)))
 	}
 	attrs = append(attrs, slog.Duration("after", l.lane.Loop().Now().Sub(r.began)))
 	g.log(slog.LevelInfo, "request", attrs...)

@@ -226,7 +226,18 @@ func TestAccountingLog(t *testing.T) {
 			w.reply(nas.receive(), req)
 		}
 	}
-	if n := w.logged("msg=accounting "); n != 2 || w.logged("msg=accounting client=nas peer=192.0.2.2:4000 user=bob@here.example") != 1 || w.logged("session=1") != 1 {
+	// How much of a user and a station a line shows holds for these too.
+	w.gateway.SetLog(Log{UserName: UserRealm, Stations: &Stations{MAC: MACFullyHashed}})
+	req := buildCode(radius.AccountingRequest, 9, func(b *radius.Builder) {
+		b.AddString(radius.UserName, "someone@here.example")
+		b.AddString(radius.CallingStationID, "02-00-00-AB-CD-0F")
+	})
+	nas.send("192.0.2.1:1812", req)
+	w.reply(nas.receive(), req)
+	if w.logged("user=@here.example station=6aa49cdfeed502244228f3403daae1beadd84fe9d2f30f61b00c2cb9e079ed7d") != 1 || w.logged("user=someone") != 0 || w.logged("AB-CD-0F") != 0 {
+		t.Error("the line is not as SetLog says")
+	}
+	if n := w.logged("msg=accounting "); n != 3 || w.logged("msg=accounting client=nas peer=192.0.2.2:4000 user=bob@here.example") != 1 || w.logged("session=1") != 1 {
 		t.Errorf("%d lines:\n%s", n, w.log.String())
 	}
 }

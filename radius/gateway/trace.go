@@ -34,12 +34,22 @@ func (l *lane) traceOut(r *request, msg []byte) {
 // logAccounting is accounting_log of a realm.
 func (l *lane) logAccounting(r *request) {
 	attrs := []slog.Attr{slog.String("client", r.client.Name), slog.String("peer", r.peer().String())}
+	wanted := l.gateway.wanted.Load()
+	asItCame := func(v []byte) string { return strings.ToValidUTF8(string(v), "?") }
+	station := asItCame
+	if wanted.Stations != nil {
+		station = wanted.Stations.show
+	}
 	for _, one := range []struct {
 		name string
 		t    radius.Type
-	}{{"user", radius.UserName}, {"session", radius.AcctSessionID}, {"station", radius.CallingStationID}, {"nas", radius.NASIdentifier}} {
+		show func([]byte) string
+	}{
+		{"user", radius.UserName, wanted.UserName.show}, {"session", radius.AcctSessionID, asItCame},
+		{"station", radius.CallingStationID, station}, {"nas", radius.NASIdentifier, asItCame},
+	} {
 		if v, ok := r.packet.Find(one.t); ok {
-			attrs = append(attrs, slog.String(one.name, strings.ToValidUTF8(string(v), "?")))
+			attrs = append(attrs, slog.String(one.name, one.show(v)))
 		}
 	}
 	l.gateway.log(slog.LevelInfo, "accounting", attrs...)
