@@ -76,13 +76,22 @@ func load(ctx *talloc.Context, root *conf.Section, syntax error, opt Options) (*
 		s.ctx.Free()
 		return nil, err
 	}
-	s.visit(func(io frio.IO) {
-		if r, ok := io.(frio.Reloader); ok {
-			name := io.Describe()
-			r.OnReload(func(err error) { s.opt.Logger.Warn("reload", "io", name, "error", err) })
+	s.visit(s.reloads)
+	if s.radius != nil {
+		for _, h := range s.radius.Homes {
+			down(h.IO, s.reloads)
+			down(h.AcctIO, s.reloads)
 		}
-	})
+	}
 	return s, nil
+}
+
+// reloads has a reload of an IO by itself that failed leave a line.
+func (s *Server) reloads(io frio.IO) {
+	if r, ok := io.(frio.Reloader); ok {
+		name := io.Describe()
+		r.OnReload(func(err error) { s.opt.Logger.Warn("reload", "io", name, "error", err) })
+	}
 }
 
 // loader gathers mistakes while it makes the objects.

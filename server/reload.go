@@ -122,11 +122,12 @@ func (r *reload) openWaiting() (opened []*listen) {
 	return opened
 }
 
-// begin serves listens that are open.
+// begin serves listens that are open, on the threads that they would have at a start.
 func (r *reload) begin(list []*listen) {
+	all := r.new.all()
 	for _, l := range list {
 		l.meet(r.old.gateway)
-		if err := l.spread(r.old.pool, r.old.lanes, 0); err != nil {
+		if err := l.spread(r.old.pool, r.old.lanes, slices.Index(all, l)); err != nil {
 			r.lose(l, err) // Spread has closed it
 			l.release()
 		}

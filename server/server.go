@@ -107,24 +107,26 @@ func (s *Server) Notes() conf.Errors {
 	return notes.Sorted()
 }
 
-// visit shows every configured IO and what it stands on.
+// visit shows every IO of listens and targets, and what it stands on.
 func (s *Server) visit(see func(frio.IO)) {
-	down := func(io frio.IO) {
-		for io != nil {
-			see(io)
-			layer, ok := io.(frio.Layer)
-			if !ok {
-				return
-			}
-			io = layer.Lower()
-		}
-	}
 	now := s.present()
 	for _, l := range now.all() {
-		down(l.io)
+		down(l.io, see)
 	}
 	for _, t := range now.targets {
-		down(t.io)
+		down(t.io, see)
+	}
+}
+
+// down shows an IO and what it stands on.
+func down(io frio.IO, see func(frio.IO)) {
+	for io != nil {
+		see(io)
+		layer, ok := io.(frio.Layer)
+		if !ok {
+			return
+		}
+		io = layer.Lower()
 	}
 }
 

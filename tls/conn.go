@@ -543,7 +543,7 @@ func (c *Conn) ConnectionState() (ctls.ConnectionState, bool) {
 func (c *Conn) Reload() error { return c.lane.how.reload() }
 
 // OnReload is told when files that are looked after by time were found changed and wrong.
-func (c *Conn) OnReload(failed func(error)) { c.lane.how.set.onFail(failed) }
+func (c *Conn) OnReload(failed func(error)) { c.lane.how.onReload(failed) }
 
 // Notes are what there is to say about the section.
 func (c *Conn) Notes() conf.Errors { return c.lane.how.set.notes() }

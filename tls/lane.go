@@ -34,7 +34,8 @@ type shared struct {
 	reloads atomic.Uint64 // of the settings
 	users   atomic.Int32  // listeners or clients
 	unwatch func()
-	failure atomic.Pointer[error] // of the last reload that failed
+	failure atomic.Pointer[error]       // of the last reload that failed
+	told    atomic.Pointer[func(error)] // of those that nobody asked for: OnReload
 	mu      sync.Mutex
 	lanes   map[*event.Loop]*lane // guarded by mu
 }
@@ -49,7 +50,7 @@ func newShared(set *settings, kernel sock.Kernel, kind frio.Kind, timeout time.D
 // use and unuse count who has the settings; with the last one nobody is told of their reload any more.
 func (h *shared) use() {
 	if h.users.Add(1) == 1 {
-		h.set.onFail(h.reloadFailed)
+		h.set.onFail(h.foundBad)
 		h.unwatch = h.set.onReload(h.reloaded)
 	}
 }
@@ -59,6 +60,17 @@ func (h *shared) unuse() {
 		h.unwatch()
 	}
 }
+
+// foundBad is told of a reload by itself that failed.
+func (h *shared) foundBad(err error) {
+	h.reloadFailed(err)
+	if f := h.told.Load(); f != nil {
+		(*f)(err)
+	}
+}
+
+// onReload has f told of those as well, instead of whoever was before.
+func (h *shared) onReload(f func(error)) { h.told.Store(&f) }
 
 // reloadFailed is told of files that have changed and are of no use. The ones read before stay.
 func (h *shared) reloadFailed(err error) {

@@ -298,7 +298,7 @@ func (l *Listener) SocketAddr() (local, remote netip.AddrPort) { return socketAd
 func (l *Listener) Reload() error { return l.how.reload() }
 
 // OnReload is told when files that are looked after by time were found changed and wrong.
-func (l *Listener) OnReload(failed func(error)) { l.how.set.onFail(failed) }
+func (l *Listener) OnReload(failed func(error)) { l.how.onReload(failed) }
 
 // Notes are what there is to say about the section.
 func (l *Listener) Notes() conf.Errors { return l.how.set.notes() }

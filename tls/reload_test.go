@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/frio-io/frio"
+	"github.com/frio-io/frio/base"
 )
 
 // shown is the serial number of the certificate that s shows.
@@ -233,6 +234,25 @@ func TestPolling(t *testing.T) {
 		synctest.Wait()
 		check("nobody waits", 1, 1, second)
 		s.onReload(func() { told.Add(1) })()
+	})
+}
+
+// TestFailedReloadIsCounted: whoever else is told of files that were found changed and wrong.
+func TestFailedReloadIsCounted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newTestDir(t)
+		h := newShared(d.server(serverBase+"ca_path_reload_interval = 60\n"), nil, frio.Stream, 0, base.Limits{}, 1)
+		h.use()
+		defer h.unuse()
+		told := 0
+		(&Listener{how: h}).OnReload(func(error) { told++ })
+		whole := serverCert().certPEM()
+		d.put("server.pem", whole[:len(whole)/2])
+		time.Sleep(61 * time.Second)
+		synctest.Wait()
+		if n := h.counts.BadReloads.Load(); n != 1 || told != 1 {
+			t.Errorf("%d counted, told %d times, want 1 each", n, told)
+		}
 	})
 }
 

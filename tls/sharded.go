@@ -92,7 +92,7 @@ func (s *sharded) Close() error {
 func (s *sharded) Reload() error { return s.how.reload() }
 
 // OnReload is told when files that are looked after by time were found changed and wrong.
-func (s *sharded) OnReload(failed func(error)) { s.how.set.onFail(failed) }
+func (s *sharded) OnReload(failed func(error)) { s.how.onReload(failed) }
 
 // Notes are what there is to say about the section.
 func (s *sharded) Notes() conf.Errors { return s.how.set.notes() }

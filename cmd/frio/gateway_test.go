@@ -122,7 +122,23 @@ func TestRunReloads(t *testing.T) {
 	}
 	answers(first)
 
+	// A certificate that is half written is a mistake as any other.
 	write(file, text)
+	whole, err := os.ReadFile(filepath.Join(certs, "server.pem"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(filepath.Join(certs, "server.pem"), string(whole[:len(whole)/2]))
+	p.signal(syscall.SIGHUP)
+	if !p.err.has("certificate_file: "+filepath.Join(certs, "server.pem")) || strings.Contains(p.err.until("certificate_file"), "msg=reloaded") {
+		t.Error("what is wrong with the certificate is not said")
+	}
+	answers(first)
+	half, during := dial()
+	if answers(half); during != before {
+		t.Error("it is another certificate")
+	}
+
 	for _, name := range []string{"server.pem", "server.key"} {
 		data, err := os.ReadFile(filepath.Join(other, name))
 		if err != nil {
