@@ -126,6 +126,16 @@ func TestConfigurationsOfThePage(t *testing.T) {
 		t.Fatalf("%d and %d configurations only", len(blocks), len(first))
 	}
 	blocks = append(blocks, first...)
+	look := regexp.MustCompile("(?s)\n## Looking at it\n.*?\n\n(    log .*?)\n\n`").FindStringSubmatch(read(t, "../README.md"))
+	if look == nil {
+		t.Fatal("README.md does not say how to look at it")
+	}
+	// What is pasted works without a directory that nobody has made.
+	path := regexp.MustCompile(`filename = (\S+)`).FindStringSubmatch(look[1])
+	if _, err := os.Stat(filepath.Dir(path[1])); err != nil {
+		t.Error(err)
+	}
+	blocks = append(blocks, look)
 	dir := t.TempDir()
 	for i, b := range blocks {
 		text := b[1]
