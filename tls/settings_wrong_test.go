@@ -143,7 +143,7 @@ func TestMistakesOfListen(t *testing.T) {
 		{name: "interval", lines: serverBase + "ca_path_reload_interval = 10ms", want: []string{"11:27: ca_path_reload_interval: 10ms is below 1s"}},
 		{name: "key log nowhere", lines: serverBase + "keylog_file = none/keys.log", want: []string{"11:15: keylog_file: none/keys.log: no such file"}},
 		{name: "key log a directory", lines: serverBase + "keylog_file = dir", want: []string{"11:15: keylog_file: dir: is not a regular file"}},
-		{name: "psk", lines: serverBase + "psk_identity = me\npsk_hexphrase = 00112233", want: []string{"11:16: psk_identity: there are no pre-shared keys", "12:17: psk_hexphrase: there are no pre-shared keys"}},
+		{name: "psk", lines: serverBase + "psk_identity = me\npsk_hexphrase = 00112233", want: []string{"11:16: psk_identity: pre-shared keys come later", "12:17: psk_hexphrase: pre-shared keys come later"}},
 		{name: "legacy that would not happen", lines: serverBase + "disable_tlsv1_2 = yes\nallow_renegotiation = yes\ndisable_tlsv1 = no\ncheck_cert_issuer = /CN=x\nocsp {\nenable = yes\n}\nverify {\nclient = /bin/true\n}",
 			want: []string{"11:19: disable_tlsv1_2: write tls_min_version", "12:23: allow_renegotiation: TLS is never", "13:17: disable_tlsv1: TLS 1.0 is never", "14:21: check_cert_issuer: write certificate { issuer = ... }", "15:1: ocsp: OCSP is not asked", "18:1: verify: no program"}},
 		{name: "many at once", lines: "certificate_file = none.pem\nca_file = none2.pem\ntls_min_version = 9\ncipher_list = FOO", want: []string{
