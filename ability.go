@@ -42,7 +42,8 @@ type PathAddresser interface {
 	SocketPaths() (local, remote string)
 }
 
-// Corker gathers what is written until Uncork.
+// Corker gathers what is written until Uncork, so that it goes in few calls; a datagram stays one. Uncork's error is that of Write, of any of
+// what was gathered.
 type Corker interface {
 	Cork()
 	Uncork() error

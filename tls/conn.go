@@ -384,20 +384,28 @@ func (c *Conn) putStream(p []byte) (int, error) {
 	return n, nil
 }
 
-// putDatagram seals one datagram. At most one is kept.
+// putDatagram seals one datagram. At most one is kept, while corked as many as fit.
 func (c *Conn) putDatagram(p []byte) (int, error) {
 	s := c.s
-	if s.out.len() > 0 {
+	need := min(len(p), dtlsMax) + dtlsOverhead
+	if s.corked && s.out.len()+need > highWater {
+		_ = c.sendDatagrams() // as in flushAll
+	}
+	if s.out.len() > 0 && (!s.corked || s.out.len()+need > highWater) {
 		return 0, frio.ErrAgain
 	}
-	dst, err := s.out.reserve(&c.ctx, min(len(p), dtlsMax)+dtlsOverhead)
+	room := need
+	if s.corked {
+		room = max(need, min(s.out.len(), highWater-s.out.len())) // more will come
+	}
+	dst, err := s.out.reserve(&c.ctx, room)
 	if err != nil {
 		return 0, c.broken(err)
 	}
 	sealed, n, err := s.eng.Seal(dst, p)
 	switch {
 	case err == dtls.ErrTooLong:
-		s.out.release()
+		s.out.dropDatagrams(0)
 		return 0, &frio.PacketError{Op: "write", Remote: c.RemoteAddr(), Err: frio.ErrTooLong}
 	case err != nil:
 		return 0, c.broken(err)
@@ -405,8 +413,10 @@ func (c *Conn) putDatagram(p []byte) (int, error) {
 	if err := s.out.took(&c.ctx, sealed); err != nil {
 		return 0, c.broken(err)
 	}
-	if err := c.sendDatagram(); err != nil {
-		return 0, err
+	if !s.corked {
+		if err := c.sendDatagrams(); err != nil {
+			return 0, err
+		}
 	}
 	return n, nil
 }
@@ -435,11 +445,19 @@ func (c *Conn) Uncork() error {
 		return nil
 	}
 	c.s.corked = false
+	var lost error
 	if c.state == frio.StateOpen {
-		c.flush()
+		if c.datagram() {
+			lost = c.sendDatagrams()
+		} else {
+			c.flush()
+		}
 		c.settle()
 	}
-	return c.s.writeErr
+	if c.s.writeErr != nil {
+		return c.s.writeErr
+	}
+	return lost
 }
 
 // CloseWrite ends our direction after what was written: close_notify, then the end below.

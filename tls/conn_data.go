@@ -449,21 +449,48 @@ func (c *Conn) sendFlight() {
 	s.eng.Sent(c.now())
 }
 
-// sendDatagram sends the one that is kept, or keeps it. An error is of that datagram, or the end.
-func (c *Conn) sendDatagram() error {
+// sendDatagrams sends those that are kept, as far as they go now. An error is of one that is lost, or the end.
+func (c *Conn) sendDatagrams() (lost error) {
 	s := c.s
-	_, err := c.lower.Write(s.out.bytes())
-	if err == frio.ErrAgain {
-		return nil
+	for s.out.len() > 0 && s.writeErr == nil {
+		count, err := c.sendSome()
+		switch {
+		case err == frio.ErrAgain:
+			return lost
+		case err == nil:
+			s.out.dropDatagrams(count)
+		case oneLost(err) != nil:
+			lost = err
+			s.out.dropDatagrams(1)
+		default:
+			c.writeFailed(err)
+			return err
+		}
 	}
-	s.out.release()
-	if err == nil {
-		return nil
+	return lost
+}
+
+// sendSome sends a batch of those that are kept.
+func (c *Conn) sendSome() (count int, err error) {
+	rest := c.s.out.bytes()
+	first := datagramLen(rest)
+	lower, ok := c.lower.(frio.PacketIO)
+	if !ok || first == len(rest) || c.lane.loop == nil { // whose lane is for many threads
+		_, err = c.lower.Write(rest[:first])
+		return 1, err
 	}
-	if oneLost(err) == nil {
-		c.writeFailed(err)
+	if c.lane.batch == nil {
+		c.lane.batch = make([]frio.Packet, 0, batchMax)
 	}
-	return err
+	batch := c.lane.batch
+	for len(rest) > 0 && len(batch) < cap(batch) {
+		n := datagramLen(rest)
+		batch = append(batch, frio.Packet{Data: rest[:n]})
+		rest = rest[n:]
+	}
+	count, err = lower.WritePackets(batch)
+	clear(batch)
+	return count, err
 }
 
 // oneLost is err if that cost one datagram only, else nil.
@@ -492,7 +519,7 @@ func (c *Conn) flushAll() {
 	s := c.s
 	for s.out.len() > 0 && s.writeErr == nil {
 		if c.datagram() {
-			_ = c.sendDatagram() // the datagram was taken before: its loss is the network's
+			_ = c.sendDatagrams() // they were taken before: their loss is the network's
 			break
 		}
 		n, err := c.lower.Write(s.out.bytes())

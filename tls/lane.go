@@ -19,6 +19,8 @@ const (
 	stepsMax = 4
 	// recheckBatch is how many open connections are checked again in one turn, at some 100 us each.
 	recheckBatch = 16
+	// batchMax is how many datagrams are sent in one call: what the kernel's batches carry.
+	batchMax = 64
 )
 
 // shared is what a listener with its shards and children have in common, or what a client has. Thread: any.
@@ -119,8 +121,9 @@ type lane struct {
 	turn  uint64      // of the loop, in which steps were taken
 	steps int
 
-	waiting int   // connections that are stalled
-	serving *Conn // the one of them whose turn it is
+	batch   []frio.Packet // batchMax, of datagrams that are sent; empty between calls, nil until needed
+	waiting int           // connections that are stalled
+	serving *Conn         // the one of them whose turn it is
 }
 
 // enter returns the lane of loop, which the caller leaves by leave.

@@ -18,7 +18,7 @@ const (
 // with at most 90 of overhead.
 func sealable(room int) int { return room*9/10 - 200 }
 
-// output is what was sealed and not yet sent: whole records, of which the first may have been sent in part, or one datagram. Its
+// output is what was sealed and not yet sent: whole records, of which the first may have been sent in part, or datagrams of one record each. Its
 // memory is there only while it holds something.
 type output struct {
 	buf        talloc.Buffer
@@ -110,6 +110,21 @@ func (o *output) lost(unsent int) int {
 
 // recordLen is the length of the record at the head of b, which is one of ours.
 func recordLen(b []byte) int { return headerLen + int(b[3])<<8 + int(b[4]) }
+
+// dropDatagrams forgets so many from the front.
+func (o *output) dropDatagrams(count int) {
+	for range count {
+		o.start += datagramLen(o.bytes())
+	}
+	if o.start == o.end {
+		o.release()
+	}
+}
+
+// datagramLen is the length of the record at the head of b, which is one of ours (RFC 6347, Section 4.1).
+func datagramLen(b []byte) int { return dtlsHeader + int(b[dtlsHeader-2])<<8 + int(b[dtlsHeader-1]) }
+
+const dtlsHeader = 13
 
 func (o *output) release() {
 	o.buf.Free()

@@ -124,6 +124,10 @@ func (c *Conn) flushPosts() {
 }
 
 func (c *Conn) sendBatch(batch []frio.Packet) {
+	if cork, ok := c.io.(frio.Corker); ok && c.packets == nil && len(batch) > 1 {
+		cork.Cork()
+		defer c.uncork(cork)
+	}
 	for len(batch) > 0 {
 		count, err := c.sendSome(batch)
 		if count > 0 {
@@ -147,6 +151,16 @@ func (c *Conn) sendBatch(batch []frio.Packet) {
 			c.fail(err)
 			return
 		}
+	}
+}
+
+// uncork sends what was gathered. What is lost by it was counted as sent.
+func (c *Conn) uncork(cork frio.Corker) {
+	err := cork.Uncork()
+	if one, ok := err.(*frio.PacketError); ok {
+		c.fault(one)
+	} else if err != nil && !c.over {
+		c.fail(err)
 	}
 }
 
