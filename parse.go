@@ -86,7 +86,7 @@ func parse(ctx *talloc.Context, cs *conf.Section, role Role) (IO, error) {
 		upper, err := m.Parse(ctx, cs, role, io)
 		errs = append(errs, mistakes(cs, m.Name, err)...)
 		if err != nil || io != nil && !Parsed(io) {
-			upper = unparsed{kind: m.kind(io)} // what stands on a mistake is one
+			upper = unparsed{kind: m.kind(io), made: upper} // what stands on a mistake is one
 		}
 		io = upper
 	}
@@ -108,9 +108,18 @@ func mistakes(cs *conf.Section, what string, err error) conf.Errors {
 type unparsed struct {
 	IO
 	kind Kind
+	made IO // what the method made all the same; nil: nothing
 }
 
 func (u unparsed) Kind() Kind { return u.kind }
+
+// SetGate asks what was made, whose mistakes a gate may add to: `children = none` with a port that is out of range.
+func (u unparsed) SetGate(g Gate) error {
+	if gated, ok := u.made.(Gated); ok {
+		return gated.SetGate(g)
+	}
+	return nil
+}
 
 // Parsed tells a layer's Parse whether its lower is one to build on. If not, what is below had mistakes: the layer reports its own,
 // and what it returns is not used.

@@ -4,8 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/frio-io/frio"
+	"github.com/frio-io/frio/conf"
 	"github.com/frio-io/frio/tls/dtls"
 )
 
@@ -18,14 +20,34 @@ type gate struct {
 	replaced uint64
 }
 
-// setGate gives l its gate, whose cookies are made with keys.
+// setGate gives l its gate, whose cookies are made with keys. The lower said to askGate that it takes one.
 func (l *Listener) setGate(keys *dtls.CookieKeys) error {
 	gated, ok := l.lower.(frio.Gated)
 	if !ok {
-		return fmt.Errorf("%s has no children for associations", l.lower.Describe())
+		return errors.ErrUnsupported
 	}
 	l.gate = &gate{listener: l, cookies: dtls.NewGate(keys), byPeer: map[peerKey]*Conn{}}
 	return gated.SetGate(l.gate.judge)
+}
+
+// askGate tells what of the listen cs keeps lower, of datagrams, from taking a gate. It is asked whatever is wrong in
+// `tls { }`, so that neither hides the other, and the lower takes its limits of children.
+func askGate(cs *conf.Section, lower frio.IO) error {
+	gated, ok := lower.(frio.Gated)
+	if ok {
+		return gated.SetGate(func(*frio.Packet, []byte) ([]byte, frio.Verdict) { return nil, frio.GateDrop })
+	}
+	name, _, _ := strings.Cut(lower.Describe(), " ")
+	why := fmt.Sprintf("a %s socket for datagrams cannot tell its peers apart, and tls needs a child for each association", name)
+	for _, sub := range cs.Sections(name) {
+		for _, p := range sub.Pairs("type") {
+			return conf.Errors{p.Errorf("type: %s is not possible here: %s", p.Value, why)}
+		}
+	}
+	for _, p := range append(cs.Pairs("protocol"), cs.Pairs("transport")...) {
+		return conf.Errors{p.Errorf("%s: %s", p.Name, why)}
+	}
+	return conf.Errors{cs.Errorf("%s: %s", cs.Name, why)}
 }
 
 // judge is the frio.Gate. A good cookie with another random, from a peer that has a child, is the proof of RFC 6347,

@@ -39,7 +39,7 @@ func newSharded(ctx *talloc.Context, how *shared, lower frio.IO, shards []frio.I
 			return nil, err
 		}
 		if err := one(l); err != nil {
-			return s, err
+			return nil, err
 		}
 		s.shards = append(s.shards, l)
 	}

@@ -69,7 +69,10 @@ func parse(ctx *talloc.Context, cs *conf.Section, role frio.Role, lower frio.IO)
 	set, err := parseSettings(cs, role, kind)
 	limits, bytes, limitErr := parseLimits(cs, role, kind)
 	mistakes := base.Join(cs, err, limitErr)
-	if set == nil || !frio.Parsed(lower) {
+	if role == frio.Server && kind == frio.Datagram {
+		mistakes = base.Join(cs, mistakes, askGate(cs, lower))
+	}
+	if mistakes != nil || !frio.Parsed(lower) {
 		return nil, mistakes
 	}
 	kernel := sock.KernelOf(ctx)
@@ -80,12 +83,11 @@ func parse(ctx *talloc.Context, cs *conf.Section, role frio.Role, lower frio.IO)
 	if role == frio.Client {
 		c, err := newClient(ctx, how, lower)
 		if err != nil {
-			return nil, base.Join(cs, mistakes, err)
+			return nil, err
 		}
-		return c, mistakes
+		return c, nil
 	}
-	io, err := listen(ctx, how, lower)
-	return io, base.Join(cs, mistakes, err)
+	return listen(ctx, how, lower)
 }
 
 // parseLimits takes the keys of `limit { }`. What is wrong with a key that a stream below takes too is reported there.
@@ -117,14 +119,17 @@ func listen(ctx *talloc.Context, how *shared, lower frio.IO) (frio.IO, error) {
 	}
 	if s, ok := lower.(frio.Sharder); ok {
 		whole, err := newSharded(ctx, how, lower, s.Shards(), gate)
-		if whole == nil {
+		if err != nil {
 			return nil, err
 		}
-		return whole, err
+		return whole, nil
 	}
 	l, err := newListener(ctx, how, lower)
 	if err != nil {
 		return nil, err
 	}
-	return l, gate(l)
+	if err := gate(l); err != nil {
+		return nil, err
+	}
+	return l, nil
 }
