@@ -23,14 +23,16 @@ type Conn struct {
 	open  bool // the header is through
 	plain bool // nothing is left to do here: calls and callbacks are the lower's
 
-	// While it is not plain:
+	// What the caller asked of Event last; while it is plain, for Debug only.
 	loop        *event.Loop
 	read, write func()
-	wake        func() // the lower's callback until the header is through
-	timer       event.Timer
-	notice      event.Task // announces a failure: there is no lower any more that could
-	headerBy    time.Time  // header_timeout; zero: never
-	firstBy     time.Time  // first_byte_timeout, until the first byte behind the header was read
+
+	// While it is not plain:
+	wake     func() // the lower's callback until the header is through
+	timer    event.Timer
+	notice   event.Task // announces a failure: there is no lower any more that could
+	headerBy time.Time  // header_timeout; zero: never
+	firstBy  time.Time  // first_byte_timeout, until the first byte behind the header was read
 
 	err                   error // final for both directions
 	readEnded, writeEnded bool  // it was returned: the wish is gone
@@ -416,8 +418,9 @@ func (c *Conn) debug(w io.Writer) {
 	fmt.Fprintf(in, "state %v%s\n", c.State(), c.progress())
 	if c.err != nil {
 		fmt.Fprintf(in, "ended: %v\n", c.err)
-	} else if !c.plain {
-		fmt.Fprintf(in, "wants%s%s%s\n", word(c.read != nil, " read"), word(c.write != nil, " write"), word(c.loop == nil, " no loop"))
+	} else {
+		fmt.Fprintf(in, "%swants%s%s%s%s\n", word(c.loop == nil, "in no loop, "), word(c.read != nil, " read"), word(c.write != nil, " write"),
+			word(c.read == nil && c.write == nil, " nothing"), word(c.plain, ", hands everything on"))
 	}
 	if at := c.nearest(); !at.IsZero() && c.err == nil {
 		fmt.Fprintf(in, "next deadline in %v\n", at.Sub(c.now()).Round(time.Millisecond))

@@ -165,15 +165,17 @@ func (c *Conn) first() {
 // settle ends the layer's part if nothing is left of it; else it waits for what is.
 func (c *Conn) settle() {
 	c.arm()
-	if c.plain = c.firstBy.IsZero(); c.plain {
-		c.loop, c.read, c.write = nil, nil, nil
-	}
+	c.plain = c.firstBy.IsZero()
 }
 
 // Event puts the connection into a loop, changes its wishes, or takes it out.
 func (c *Conn) Event(loop *event.Loop, read, write func()) error {
 	if c.plain {
-		return c.lower.Event(loop, read, write)
+		err := c.lower.Event(loop, read, write)
+		if err == nil {
+			c.loop, c.read, c.write = loop, read, write
+		}
+		return err
 	}
 	c.ctx.Touch("event")
 	if loop == nil && (read != nil || write != nil) {

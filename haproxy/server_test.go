@@ -422,6 +422,40 @@ func TestDebug(t *testing.T) {
 	}
 	b.Send(raw, []byte(header2[20:]))
 	b.Until("the header", func() bool { return conn.State() == frio.StateOpen })
+	// The wishes are known while first_byte_timeout runs, and when nothing is left to do.
+	nothing := func() {}
+	wishes := func(when, on string) {
+		t.Helper()
+		for _, c := range []struct {
+			read, write func()
+			want        string
+		}{
+			{nothing, nil, "\twants read" + on + "\n"},
+			{nothing, nothing, "\twants read write" + on + "\n"},
+			{nil, nothing, "\twants write" + on + "\n"},
+			{nil, nil, "\twants nothing" + on + "\n"},
+		} {
+			if err := conn.IO.Event(b.Loop, c.read, c.write); err != nil {
+				t.Fatal(err)
+			}
+			if text := conn.DebugText(); !strings.Contains(text, c.want) {
+				t.Errorf("%s: %q is not in\n%s", when, c.want, text)
+			}
+		}
+	}
+	wishes("before the first byte", "")
+	b.Send(raw, []byte("x"))
+	b.Until("the first byte", func() bool {
+		n, _ := conn.Read(make([]byte, 8))
+		return n > 0
+	})
+	wishes("plain", ", hands everything on")
+	if err := conn.IO.Event(nil, nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	if text := conn.DebugText(); !strings.Contains(text, "\tin no loop, wants nothing, hands everything on\n") {
+		t.Errorf("in no loop:\n%s", text)
+	}
 	bad, _ := b.pair(true)
 	b.Send(bad, []byte("garbage"))
 	b.Spin(3)
