@@ -9,43 +9,70 @@ import (
 	"github.com/frio-io/frio/conf"
 )
 
-// legacyKeys are those of FreeRADIUS's tls sections that are not honoured here. If `refused` is empty, the key is noted
-// and does no harm: `why` may say more. Else it asks for something whose absence would weaken what is configured, and is an error,
-// unless its value is one of `harmless`, which says what happens anyway.
-var legacyKeys = []struct {
+// legacyEntry is a key of FreeRADIUS's tls sections that is not honoured here. If `refused` is empty, it is noted and does no harm: `why`
+// may say more. Else it asks for something that would silently not happen, and is an error, unless its value is one of `harmless`, which
+// says what happens anyway.
+type legacyEntry struct {
 	name     string
+	value    legacyValue
 	refused  string
 	harmless string // separated by spaces; "" with refused: no value is
 	why      string
-}{
+}
+
+var legacyKeys = []legacyEntry{
 	{name: "dh_file"},
 	{name: "random_file"},
-	{name: "fragment_size"},
-	{name: "include_length"},
-	{name: "auto_chain"},
-	{name: "pem_file_type"},
-	{name: "rsa_key_exchange"},
-	{name: "dh_key_exchange"},
-	{name: "rsa_key_length"},
-	{name: "dh_key_length"},
-	{name: "cipher_server_preference"},
-	{name: "disable_single_dh_use"},
-	{name: "fix_cert_order"},
-	{name: "padding"},
+	{name: "fragment_size", value: aNumber},
+	{name: "include_length", value: aBool},
+	{name: "auto_chain", value: aBool},
+	{name: "rsa_key_exchange", value: aBool},
+	{name: "dh_key_exchange", value: aBool},
+	{name: "rsa_key_length", value: aNumber},
+	{name: "dh_key_length", value: aNumber},
+	{name: "disable_single_dh_use", value: aBool},
+	{name: "cipher_server_preference", value: aBool, why: "crypto/tls chooses by its own order, which knows what the processor is good at"},
+	{name: "fix_cert_order", value: aBool},
+	{name: "padding", value: aNumber},
+	{name: "pem_file_type", value: aBool, refused: "DER is not read; convert the files: openssl x509 -inform DER, openssl pkey -inform DER", harmless: "yes"},
 	{name: "sigalgs_list", why: "the signature algorithms are those of crypto/tls, none with MD5 or SHA-1"},
 	{name: "make_cert_command", why: "no program is run; make the certificate before"},
 	{name: "radiusv1_1", refused: "RADIUS/1.1 comes later, so it cannot be required", harmless: "forbid allow", why: "RADIUS/1.1 comes later"},
 	{name: "virtual_server", refused: "certificates are judged by the keys of tls { } only"},
-	{name: "disable_tlsv1", refused: "TLS 1.0 is never offered (RFC 8996)", harmless: "yes"},
-	{name: "disable_tlsv1_1", refused: "TLS 1.1 is never offered (RFC 8996)", harmless: "yes"},
-	{name: "disable_tlsv1_2", refused: "write tls_min_version = 1.3", harmless: "no"},
-	{name: "allow_renegotiation", refused: "TLS is never renegotiated", harmless: "no"},
-	{name: "reject_unknown_intermediate_ca", refused: "a chain may have any intermediate CA that a trusted one signed", harmless: "no"},
+	{name: "disable_tlsv1", value: aBool, refused: "TLS 1.0 is never offered (RFC 8996)", harmless: "yes"},
+	{name: "disable_tlsv1_1", value: aBool, refused: "TLS 1.1 is never offered (RFC 8996)", harmless: "yes"},
+	{name: "disable_tlsv1_2", value: aBool, refused: "write tls_min_version = 1.3", harmless: "no"},
+	{name: "allow_renegotiation", value: aBool, refused: "TLS is never renegotiated", harmless: "no"},
+	{name: "reject_unknown_intermediate_ca", value: aBool, refused: "a chain may have any intermediate CA that a trusted one signed", harmless: "no"},
 	{name: "check_cert_issuer", refused: "write certificate { issuer = ... }, which has another form of the name"},
 	{name: "cipher_suites", refused: "the suites of TLS 1.3 cannot be chosen"},
 	{name: "psk_identity", refused: "pre-shared keys come later; there are only certificates"},
 	{name: "psk_hexphrase", refused: "pre-shared keys come later; there are only certificates"},
 	{name: "psk_query", refused: "pre-shared keys come later; there are only certificates"},
+}
+
+// legacyValue says what a legacy key may be given.
+type legacyValue uint8
+
+const (
+	anyText legacyValue = iota
+	aBool               // yes or no
+	aNumber             // 0 or above
+)
+
+// wrong says what text lacks; "": nothing.
+func (v legacyValue) wrong(text string) string {
+	switch v {
+	case aBool:
+		if _, ok := boolOf(text); !ok {
+			return "`" + text + "` is neither yes nor no"
+		}
+	case aNumber:
+		if _, err := strconv.ParseUint(text, 10, 31); err != nil {
+			return "`" + text + "` is not a whole number"
+		}
+	}
+	return ""
 }
 
 // legacySections are refused unless `enable = no` is in them; of verify it is the program that counts.
@@ -58,13 +85,16 @@ var legacySections = map[string]string{
 func (d *decoding) legacy() {
 	for _, l := range legacyKeys {
 		for _, p := range d.sub.Take(l.name) {
-			if l.refused == "" || isHarmless(p.Value, l.harmless) {
+			switch wrong := l.value.wrong(p.Value); {
+			case wrong != "":
+				d.fail(p, "%s", wrong)
+			case l.refused == "" || isHarmless(p.Value, l.harmless):
 				if d.note(p, "has no effect here"); l.why != "" {
 					d.plan.notes[len(d.plan.notes)-1].Msg += ": " + l.why
 				}
-				continue
+			default:
+				d.fail(p, "%s", l.refused)
 			}
-			d.fail(p, "%s", l.refused)
 		}
 	}
 	for _, name := range []string{"ocsp", "verify", "session"} {

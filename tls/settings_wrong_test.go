@@ -1,6 +1,8 @@
 package tls
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -161,6 +163,69 @@ func TestMistakesOfListen(t *testing.T) {
 				t.Error("the password is in the error")
 			}
 		})
+	}
+}
+
+// TestLegacyKeys: a key of FreeRADIUS that is not honoured is noted where nothing is missing without it; else it is an error that
+// says why, and so is a value that is none.
+func TestLegacyKeys(t *testing.T) {
+	d := newTestDir(t)
+	const noted = ""
+	bools := func(yes, no string) map[string]string {
+		return map[string]string{"yes": yes, "no": no, "banana": "`banana` is neither yes nor no", "3": "`3` is neither yes nor no"}
+	}
+	numbers := func(some, none string) map[string]string {
+		return map[string]string{"512": some, "0": none, "banana": "`banana` is not a whole number", "-1": "`-1` is not a whole number", "yes": "`yes` is not a whole number"}
+	}
+	texts := func(why string) map[string]string { return map[string]string{"x": why, "yes": why, "no": why} }
+	for key, values := range map[string]map[string]string{
+		"dh_file":                        {"/etc/dh": noted},
+		"random_file":                    {"/dev/urandom": noted},
+		"fragment_size":                  numbers(noted, noted),
+		"include_length":                 bools(noted, noted),
+		"auto_chain":                     bools(noted, noted),
+		"rsa_key_length":                 numbers(noted, noted),
+		"dh_key_length":                  numbers(noted, noted),
+		"rsa_key_exchange":               bools(noted, noted),
+		"dh_key_exchange":                bools(noted, noted),
+		"pem_file_type":                  bools(noted, "DER is not read"),
+		"cipher_server_preference":       bools(noted, noted),
+		"fix_cert_order":                 bools(noted, noted),
+		"padding":                        numbers(noted, noted),
+		"disable_tlsv1":                  bools(noted, "TLS 1.0 is never offered"),
+		"disable_tlsv1_1":                bools(noted, "TLS 1.1 is never offered"),
+		"disable_tlsv1_2":                bools("write tls_min_version = 1.3", noted),
+		"allow_renegotiation":            bools("TLS is never renegotiated", noted),
+		"reject_unknown_intermediate_ca": bools("a chain may have any intermediate CA", noted),
+		"virtual_server":                 texts("certificates are judged by the keys of tls { } only"),
+		"make_cert_command":              texts(noted),
+		"check_cert_issuer":              texts("write certificate { issuer = ... }"),
+		"sigalgs_list":                   texts(noted),
+		"disable_single_dh_use":          bools(noted, noted),
+		"radiusv1_1":                     {"forbid": noted, "allow": noted, "require": "RADIUS/1.1 comes later"},
+		"cipher_suites":                  texts("the suites of TLS 1.3 cannot be chosen"),
+		"psk_identity":                   texts("pre-shared keys come later"),
+		"psk_hexphrase":                  texts("pre-shared keys come later"),
+		"psk_query":                      texts("pre-shared keys come later"),
+	} {
+		if !slices.ContainsFunc(legacyKeys, func(l legacyEntry) bool { return l.name == key }) {
+			t.Errorf("%s is not in the table", key)
+		}
+		for value, want := range values {
+			s, _, err := d.parseServer(serverBase+key+" = "+value, frio.Stream)
+			got := d.lines(err)
+			switch at := fmt.Sprintf("11:%d: ", len(key)+4); {
+			case want != noted && (len(got) != 1 || !strings.HasPrefix(got[0], at+key+": "+want)):
+				t.Errorf("%s = %s: %q, want an error: %s", key, value, got, want)
+			case want == noted && err != nil:
+				t.Errorf("%s = %s: %q, want a note", key, value, got)
+			case want == noted && (len(s.notes()) != 1 || !strings.HasPrefix(s.notes()[0].Msg, "note: "+key+" has no effect here")):
+				t.Errorf("%s = %s: notes %v", key, value, s.notes())
+			}
+		}
+	}
+	if len(legacyKeys) != 28 {
+		t.Errorf("the table has %d keys, and the test 28", len(legacyKeys))
 	}
 }
 
