@@ -28,7 +28,7 @@ func stackBytes() uint64 {
 	return m.StackInuse
 }
 
-// TestIdleMemory: an idle connection costs at most 9 KiB of heap, an association 4 KiB, and no goroutine.
+// TestIdleMemory: an idle connection costs at most 9 KB of heap, an association 4 KB, and no goroutine.
 func TestIdleMemory(t *testing.T) {
 	if raceEnabled {
 		t.Log("not measured: these builds allocate for their checks")
@@ -38,9 +38,9 @@ func TestIdleMemory(t *testing.T) {
 		stack, limit string
 		size, max    int
 	}{
-		{"tls+tcp", "max_connections", 4 << 10, 9 << 10},
-		{"tls+tcp", "max_connections", 16 << 10, 9 << 10},
-		{"tls+udp", "max_children", 4 << 10, 4 << 10},
+		{"tls+tcp", "max_connections", 4 << 10, 9_000},
+		{"tls+tcp", "max_connections", 16 << 10, 9_000},
+		{"tls+udp", "max_children", 4 << 10, 4_000},
 	} {
 		e := friotest.NewEnv(t, false, 1)
 		listen, home := sections(t, "require_client_cert = yes\n", "")

@@ -56,6 +56,7 @@ type pipeEnd struct {
 	closed bool
 
 	take func(n int) int // how many of n bytes a Read or Write moves; nil: all; 0 is ErrAgain
+	dam  bool            // Write takes nothing
 }
 
 func (p *pipeEnd) Describe() string                        { return "pipe" }
@@ -109,7 +110,7 @@ func (p *pipeEnd) Write(b []byte) (int, error) {
 		return 0, p.lost
 	}
 	n := p.some(len(b))
-	if n == 0 {
+	if n == 0 || p.dam {
 		return 0, frio.ErrAgain
 	}
 	p.peer.in = append(p.peer.in, b[:n]...)

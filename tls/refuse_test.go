@@ -1,19 +1,11 @@
 package tls_test
 
 import (
-	"crypto/aes"
-	"crypto/cipher"
-	"crypto/hkdf"
 	"crypto/rand"
-	"crypto/sha256"
-	ctls "crypto/tls"
 	"crypto/x509"
-	"encoding/hex"
 	"encoding/pem"
 	"errors"
 	"math/big"
-	"net"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -181,105 +173,6 @@ func (id *identity) crlFileUntil(t testing.TB, file string, next time.Time, revo
 	return file
 }
 
-// secrets reads a key log.
-type secrets struct{ lines []byte }
-
-func (s *secrets) Write(p []byte) (int, error) { s.lines = append(s.lines, p...); return len(p), nil }
-
-func (s *secrets) secret(label string) []byte {
-	for _, line := range strings.Split(string(s.lines), "\n") {
-		if f := strings.Fields(line); len(f) == 3 && f[0] == label {
-			b, _ := hex.DecodeString(f[2])
-			return b
-		}
-	}
-	return nil
-}
-
-// sealer writes TLS 1.3 records of AES-128-GCM as a client does that makes its own rules.
-type sealer struct {
-	secret []byte
-	aead   cipher.AEAD
-	iv     []byte
-	seq    uint64
-}
-
-func label(secret []byte, name string, n int) []byte {
-	info := append([]byte{byte(n >> 8), byte(n), byte(6 + len(name))}, "tls13 "+name...)
-	return must(hkdf.Expand(sha256.New, secret, string(append(info, 0)), n))
-}
-
-func newSealer(secret []byte) *sealer {
-	block := must(aes.NewCipher(label(secret, "key", 16)))
-	return &sealer{secret: secret, aead: must(cipher.NewGCM(block)), iv: label(secret, "iv", 12)}
-}
-
-func (s *sealer) seal(typ byte, data []byte) []byte {
-	n := len(data) + 1 + 16
-	head := []byte{23, 3, 3, byte(n >> 8), byte(n)}
-	nonce := append([]byte(nil), s.iv...)
-	for i := range 8 {
-		nonce[11-i] ^= byte(s.seq >> (8 * i))
-	}
-	s.seq++
-	return s.aead.Seal(head, nonce, append(append([]byte(nil), data...), typ), head)
-}
-
-// keyUpdate asks for an update of the other direction and changes the keys of this one.
-func (s *sealer) keyUpdate() []byte {
-	b := s.seal(22, []byte{24, 0, 0, 1, 1})
-	*s = *newSealer(label(s.secret, "traffic upd", 32))
-	return b
-}
-
-// hostile is a client whose records the test makes itself, and our end of it.
-func hostile(t *testing.T, e *friotest.Env) (conn net.Conn, seal *sealer, child *friotest.Probe) {
-	l := listener(e, "require_client_cert = no\n", "")
-	conn, err := net.Dial("tcp", e.Local(l).String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { conn.Close() })
-	log := new(secrets)
-	client := ctls.Client(conn, &ctls.Config{InsecureSkipVerify: true, KeyLogWriter: log, MinVersion: ctls.VersionTLS13,
-		CurvePreferences: []ctls.CurveID{ctls.X25519}})
-	done := make(chan error, 1)
-	go func() { done <- client.Handshake() }()
-	child = e.AcceptFrom(l, nil)
-	child.Wish(nil, nil, nil)
-	opened(e, child)
-	if err := <-done; err != nil {
-		t.Fatal(err)
-	}
-	return conn, newSealer(log.secret("CLIENT_TRAFFIC_SECRET_0")), child
-}
-
-// TestFloods: records that are no data cost their sender the connection, and us nothing.
-func TestFloods(t *testing.T) {
-	for _, c := range []struct {
-		name  string
-		flood func(*sealer) []byte
-	}{
-		{"KeyUpdate", (*sealer).keyUpdate},
-		{"empty records", func(s *sealer) []byte { return s.seal(23, nil) }},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			e := friotest.NewEnv(t, false, 1)
-			conn, seal, child := hostile(t, e)
-			child.Wish(nil, func() {}, nil)
-			for range 200 {
-				if _, err := conn.Write(c.flood(seal)); err != nil {
-					break
-				}
-			}
-			end := e.ExpectEnd(child)
-			if errors.Is(end, frio.ErrTruncated) || child.State() != frio.StateFailed {
-				t.Errorf("Read: %v, want a refusal", end)
-			}
-		})
-	}
-}
-
 // TestDatagramFloods: a peer of DTLS that floods empty records is dropped, and is told by an alert; forged and replayed ones do
 // nothing to it, and others go on.
 func TestDatagramFloods(t *testing.T) {
@@ -322,49 +215,4 @@ func TestDatagramFloods(t *testing.T) {
 	}
 	child.Close()
 	echo(other, otherChild)
-}
-
-// TestKeyUpdateUnread: a peer that asks for answers and reads none, with data between so that each is in order, fills our output to
-// its bound, and is not read any more from then on.
-func TestKeyUpdateUnread(t *testing.T) {
-	e := friotest.NewEnv(t, false, 1)
-	conn, seal, child := hostile(t, e)
-	conn.(*net.TCPConn).SetReadBuffer(4096)
-	read := 0
-	child.Wish(nil, func() {
-		var buf [100]byte
-		for {
-			n, err := child.Read(buf[:])
-			if err != nil {
-				return
-			}
-			read += n
-		}
-	}, nil)
-	written, quiet := 0, 0
-	var rest []byte
-	for quiet < 200 && written < 2_000_000 {
-		if len(rest) == 0 {
-			for range 50 {
-				rest = append(append(rest, seal.keyUpdate()...), seal.seal(23, []byte("x"))...)
-			}
-		}
-		conn.SetWriteDeadline(time.Now().Add(time.Millisecond))
-		n, err := conn.Write(rest)
-		rest = rest[n:]
-		written += n
-		if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
-			t.Fatal(err)
-		}
-		if quiet++; n > 0 {
-			quiet = 0
-		}
-		e.Spin(2)
-		if held := child.Ctx.Total().Bytes; held > 64<<10+48<<10 {
-			t.Fatalf("%d bytes held after %d bytes and %d data", held, written, read)
-		}
-	}
-	if written >= 2_000_000 && child.State() == frio.StateOpen && read*2 > written {
-		t.Errorf("%d bytes were read of a peer that takes no answers", written)
-	}
 }
