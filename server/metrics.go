@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -79,30 +80,40 @@ type metricsServer struct {
 }
 
 // changeMetrics returns the servers that cfg asks for: those of old, the present ones, that it goes on with, and others; the rest of old is
-// closed. With an error old goes on.
+// closed. With an error old goes on, but for those whose address a new one needed.
 func (w *watch) changeMetrics(old []*metricsServer, cfg *metricsConfig) ([]*metricsServer, error) {
-	var next, opened []*metricsServer
+	var kept, gone, opened []*metricsServer
+	for _, m := range old {
+		if slices.Contains(cfg.listen, m.at) {
+			kept = append(kept, m)
+		} else {
+			gone = append(gone, m)
+		}
+	}
 	for _, at := range cfg.listen {
-		if i := slices.IndexFunc(old, func(m *metricsServer) bool { return m.at == at }); i >= 0 {
-			next = append(next, old[i])
+		if slices.ContainsFunc(kept, func(m *metricsServer) bool { return m.at == at }) {
 			continue
 		}
 		one, err := net.Listen("tcp", at.String())
+		if errors.Is(err, syscall.EADDRINUSE) && len(gone) > 0 {
+			closeAll(gone)
+			gone = nil
+			one, err = net.Listen("tcp", at.String())
+		}
 		if err != nil {
-			for _, m := range opened {
-				m.close()
-			}
-			return old, fmt.Errorf("metrics: %w", err)
+			closeAll(opened)
+			return append(kept, gone...), fmt.Errorf("metrics: %w", err)
 		}
-		m := w.serveMetrics(at, one)
-		next, opened = append(next, m), append(opened, m)
+		opened = append(opened, w.serveMetrics(at, one))
 	}
-	for _, m := range old {
-		if !slices.Contains(next, m) {
-			m.close()
-		}
+	closeAll(gone)
+	return append(kept, opened...), nil
+}
+
+func closeAll(list []*metricsServer) {
+	for _, m := range list {
+		m.close()
 	}
-	return next, nil
 }
 
 func (w *watch) serveMetrics(at netip.AddrPort, one net.Listener) *metricsServer {

@@ -18,8 +18,9 @@ import (
 // ReloadFile makes the running Server, which Start has started, what the file says. Listens that are the same keep their sockets and connections, and
 // read their certificates and CRLs again; home servers and clients that are the same keep what is known of them; what is new begins. Listens that
 // changed or are gone take nobody any more, answer what is under way, at most for Options.Drain, and end. `thread { }` stays as it is.
-// With mistakes (conf.Errors), or a listen that cannot be opened, nothing has changed, except where the address of a changed listen
-// was taken by somebody meanwhile. Thread: that of the context that the Server was loaded into, which is none of the Server's.
+// With mistakes (conf.Errors), or a listen that cannot be opened, nothing has changed, but that the log's files are opened anew. A
+// *LateError says that the new configuration holds, and what of it does not run. Thread: that of the context that the Server was
+// loaded into, which is none of the Server's.
 func (s *Server) ReloadFile(path string) error {
 	root, err := conf.ParseFile(path, conf.Options{})
 	return s.reload(root, err)
@@ -31,7 +32,7 @@ func (s *Server) reload(root *conf.Section, syntax error) error {
 	}
 	n, err := load(s.parent, root, syntax, s.opt)
 	if err != nil {
-		return err
+		return s.refuse(err)
 	}
 	r := &reload{old: s, new: n}
 	if err := r.run(); err != nil {
@@ -39,10 +40,28 @@ func (s *Server) reload(root *conf.Section, syntax error) error {
 			_ = l.io.Close() // a listener that served nobody
 		}
 		n.ctx.Free()
-		return err
+		return s.refuse(err)
 	}
-	return r.late
+	if r.late != nil {
+		return &LateError{r.late}
+	}
+	return nil
 }
+
+// refuse is the end of a reload that changes nothing by err.
+func (s *Server) refuse(err error) error {
+	if again := s.reopen(); again != nil {
+		return errors.Join(err, again)
+	}
+	return err
+}
+
+// LateError is what could not be done of a new configuration that holds: a listen that was not opened, whose address somebody took
+// meanwhile, or a log, metrics or control that could not be changed. The next reload tries them again.
+type LateError struct{ Err error }
+
+func (e *LateError) Error() string { return e.Err.Error() }
+func (e *LateError) Unwrap() error { return e.Err }
 
 // reload is one change of configuration.
 type reload struct {

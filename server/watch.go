@@ -107,6 +107,14 @@ func (s *Server) operate(ops *operations) error {
 	return errors.Join(append(errs, err)...)
 }
 
+// reopen opens the files of the log anew, so that ones that were moved away are left.
+func (s *Server) reopen() error {
+	if s.opt.Output == nil {
+		return nil
+	}
+	return s.opt.Output.change(&s.operations.log)
+}
+
 // publish shows what runs from then on. All listeners are open.
 func (s *Server) publish() {
 	next := &shown{gateway: s.gateway}

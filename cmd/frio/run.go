@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -162,14 +163,21 @@ func (d *daemon) reload(s *server.Server, file []string) {
 		return
 	}
 	d.notify("RELOADING=1")
-	if err := s.ReloadFile(file[0]); err != nil {
-		fmt.Fprintln(d.std.err, err)
-		d.log.Error("reload: the configuration before goes on", "file", file[0])
-	} else {
+	err := s.ReloadFile(file[0])
+	var late *server.LateError
+	switch {
+	case err == nil || errors.As(err, &late):
 		for _, n := range s.Notes() {
 			fmt.Fprintln(d.std.err, n)
 		}
-		d.log.Info("reloaded", "file", file[0])
+		if late == nil {
+			d.log.Info("reloaded", "file", file[0])
+		} else {
+			d.log.Error("reloaded, except", "file", file[0], "error", late)
+		}
+	default:
+		fmt.Fprintln(d.std.err, err)
+		d.log.Error("reload: the configuration before goes on", "file", file[0])
 	}
 	d.notify("READY=1")
 }
