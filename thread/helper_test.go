@@ -131,7 +131,9 @@ func serve(t testing.TB, th *thread.Thread, s stack, limit string) *server {
 	if s.secure != nil {
 		listen, client := s.secure(t)
 		s.listen, s.client = s.listen+listen, s.client+client
-		limit += "max_handshakes = unlimited\nhandshake_timeout = 1m\n"
+		// A loaded machine may take a while: what hangs is found by patience.
+		limit += "max_handshakes = unlimited\nhandshake_timeout = 10m\n"
+		s.client += "limit {\nhandshake_timeout = 10m\n}\n"
 	}
 	srv := &server{t: t, stack: s}
 	on(t, th, func() {

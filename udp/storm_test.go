@@ -66,7 +66,7 @@ func TestStorm(t *testing.T) {
 				returned += n.Returned.Load()
 				inbox += n.Inbox.Load() + n.Held.Load() + n.Full.Load() + n.Unread.Load()
 			}
-			t.Logf("%d datagrams: %d children, %d closed; %d in others' sockets, %d given back, %d out of order; the kernel dropped %d",
+			t.Logf("figure: %d datagrams: %d children, %d closed; %d in others' sockets, %d given back, %d out of order; the kernel dropped %d",
 				stormPeers*each, s.children.Load(), s.closed.Load(), foreign, returned, s.out.Load(), drops)
 			if lost > drops {
 				t.Errorf("%d datagrams are lost, of which the kernel dropped %d", lost, drops)
