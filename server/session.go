@@ -243,6 +243,9 @@ func (s *session) Arrive(c *transport.Conn) {
 			far.Arrive(c.Lane())
 		}
 	}
+	if !s.alone() {
+		s.trace("move", c)
+	}
 	s.arm()
 }
 
@@ -316,8 +319,16 @@ func (s *session) end(reason error) {
 
 func (s *session) trace(what string, c *transport.Conn) {
 	if log := s.listen.log; tracing(log) {
-		trace(log, what, slog.Uint64("session", s.id), slog.String("io", c.Describe()))
+		trace(log, what, slog.Uint64("session", s.id), slog.String("io", c.Describe()), slog.Group("", onThread(c)...))
 	}
+}
+
+// onThread names the thread that c lives on, if it has one.
+func onThread(c *transport.Conn) []any {
+	if t := c.Lane().Thread(); t != nil {
+		return []any{slog.String("thread", t.Name())}
+	}
+	return nil
 }
 
 func (s *session) traceEnd(reason error) {

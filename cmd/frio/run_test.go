@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
@@ -267,6 +268,9 @@ func TestRunDebug(t *testing.T) {
 		if !strings.Contains(p.err.String(), want) {
 			t.Errorf("standard error has no %q:\n%s", want, p.err)
 		}
+	}
+	if !regexp.MustCompile(`msg=accept .* thread="network \d+"\n`).MatchString(p.err.String()) {
+		t.Errorf("no line says on which thread the connection is:\n%s", p.err)
 	}
 	if got := p.out.String(); got != "ready\n" {
 		t.Errorf("standard output is %q", got)
