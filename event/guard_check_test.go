@@ -4,6 +4,7 @@ package event
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -13,6 +14,34 @@ import (
 
 // manyTimers is fewer where each operation is checked and takes ten times as long.
 const manyTimers = 100_000
+
+// headers are how the stacks in a panic of the guard begin.
+var headers = regexp.MustCompile(`(?m)^goroutine (\d+) (?:\[.*\]:|entered at:|is at:)$`)
+
+// sides returns the stacks that text shows, of the goroutine that is caught and of the one that is inside. With others than two it
+// fails the test.
+func sides(t *testing.T, what, text string) (caught, inside string) {
+	t.Helper()
+	stacks := map[string]string{}
+	var order []string
+	at := headers.FindAllStringSubmatchIndex(text, -1)
+	for i, m := range at {
+		end := len(text)
+		if i+1 < len(at) {
+			end = at[i+1][0]
+		}
+		number := text[m[2]:m[3]]
+		if _, known := stacks[number]; !known {
+			order = append(order, number)
+		}
+		stacks[number] += text[m[1]:end]
+	}
+	if len(order) != 2 {
+		t.Errorf("%s: the panic shows the stacks of goroutines %v, want two:\n%s", what, order, text)
+		return "", ""
+	}
+	return stacks[order[0]], stacks[order[1]]
+}
 
 func TestWrongThread(t *testing.T) {
 	// While one goroutine is inside a turn, nothing of the loop may be touched by another.
@@ -45,8 +74,13 @@ func TestWrongThread(t *testing.T) {
 			go func() {
 				text <- fmt.Sprint(caught(use))
 			}()
-			if got := <-text; !strings.Contains(got, what) || !strings.Contains(got, "is inside") || !strings.Contains(got, "event.(*Loop).Turn") {
+			got := <-text
+			if !strings.Contains(got, what) || !strings.Contains(got, "is inside") {
 				t.Errorf("%s: %s", what, got)
+			}
+			caught, inside := sides(t, what, got)
+			if !strings.Contains(caught, "event.TestWrongThread.func") || strings.Contains(caught, "event.(*Loop).Turn") || !strings.Contains(inside, "event.(*Loop).Turn") {
+				t.Errorf("%s: who is caught is at\n%s\nand who is inside at\n%s", what, caught, inside)
 			}
 		}
 		p.onWait = nil

@@ -5,6 +5,7 @@ package talloc
 import (
 	"fmt"
 	"iter"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -23,6 +24,34 @@ func elsewhere(f func()) string {
 		f()
 	}()
 	return <-text
+}
+
+// headers are how the stacks in a panic of the guard begin.
+var headers = regexp.MustCompile(`(?m)^goroutine (\d+) (?:\[.*\]:|entered at:|is at:)$`)
+
+// sides returns the stacks that text shows, of the goroutine that is caught and of the one that is inside. With others than two it
+// fails the test.
+func sides(t *testing.T, what, text string) (caught, inside string) {
+	t.Helper()
+	stacks := map[string]string{}
+	var order []string
+	at := headers.FindAllStringSubmatchIndex(text, -1)
+	for i, m := range at {
+		end := len(text)
+		if i+1 < len(at) {
+			end = at[i+1][0]
+		}
+		number := text[m[2]:m[3]]
+		if _, known := stacks[number]; !known {
+			order = append(order, number)
+		}
+		stacks[number] += text[m[1]:end]
+	}
+	if len(order) != 2 {
+		t.Errorf("%s: the panic shows the stacks of goroutines %v, want two:\n%s", what, order, text)
+		return "", ""
+	}
+	return stacks[order[0]], stacks[order[1]]
 }
 
 func TestTouchOfAnotherThread(t *testing.T) {
@@ -44,10 +73,15 @@ func TestTouchOfAnotherThread(t *testing.T) {
 		use()
 		got := elsewhere(use)
 		one.Leave()
-		for _, part := range []string{"context root/conn 7 used (" + what + ")", "its thread one", "entered at:", "TestTouchOfAnotherThread"} {
+		for _, part := range []string{"context root/conn 7 used (" + what + ")", "its thread one", "entered at:", rule} {
 			if !strings.Contains(got, part) {
 				t.Errorf("%s while another goroutine is inside: %q lacks %q", what, got, part)
 			}
+		}
+		caught, inside := sides(t, what, got)
+		if !strings.Contains(caught, "talloc.elsewhere.func1") || strings.Contains(caught, "talloc.TestTouchOfAnotherThread(") ||
+			!strings.Contains(inside, "talloc.TestTouchOfAnotherThread(") || strings.Contains(inside, "talloc.elsewhere.func1") {
+			t.Errorf("%s: who is caught is at\n%s\nand who is inside at\n%s", what, caught, inside)
 		}
 		two.Enter()
 		mustPanic(t, use, "context root/conn 7 of thread one used ("+what+")", "inside thread two")
@@ -74,6 +108,9 @@ func TestEnter(t *testing.T) {
 		if !strings.Contains(got, part) {
 			t.Errorf("foreign Enter: %q lacks %q", got, part)
 		}
+	}
+	if caught, inside := sides(t, "foreign Enter", got); !strings.Contains(caught, "talloc.elsewhere.func1") || !strings.Contains(inside, "talloc.TestEnter(") {
+		t.Errorf("foreign Enter: who is caught is at\n%s\nand who is inside at\n%s", caught, inside)
 	}
 	if got := elsewhere(one.Leave); !strings.Contains(got, "Leave without Enter") {
 		t.Errorf("foreign Leave: %q", got)

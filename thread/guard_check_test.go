@@ -5,6 +5,7 @@ package thread_test
 import (
 	"fmt"
 	"net"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -24,15 +25,49 @@ func caught(f func()) (text string) {
 	return ""
 }
 
-func mustSay(t *testing.T, what, text string, parts ...string) {
+// headers are how the stacks in a panic of the guard begin.
+var headers = regexp.MustCompile(`(?m)^goroutine (\d+) (?:\[.*\]:|entered at:|is at:)$`)
+
+// sides returns the stacks that text shows, of the goroutine that is caught and of the one that is inside. With others than two it
+// fails the test.
+func sides(t *testing.T, what, text string) (caught, inside string) {
 	t.Helper()
-	for _, part := range parts {
+	stacks := map[string]string{}
+	var order []string
+	at := headers.FindAllStringSubmatchIndex(text, -1)
+	for i, m := range at {
+		end := len(text)
+		if i+1 < len(at) {
+			end = at[i+1][0]
+		}
+		number := text[m[2]:m[3]]
+		if _, known := stacks[number]; !known {
+			order = append(order, number)
+		}
+		stacks[number] += text[m[1]:end]
+	}
+	if len(order) != 2 {
+		t.Errorf("%s: the panic shows the stacks of goroutines %v, want two:\n%s", what, order, text)
+		return "", ""
+	}
+	return stacks[order[0]], stacks[order[1]]
+}
+
+// mustSay wants text to show the stacks of two goroutines, with the function that was caught in the first and the loop in the other, the
+// rule, and parts: the IO's name, and the threads'.
+func mustSay(t *testing.T, what, text, function string, parts ...string) {
+	t.Helper()
+	for _, part := range append(parts, "one thread at a time") {
 		if !strings.Contains(text, part) {
 			t.Errorf("%s: the panic lacks %q:\n%s", what, part, text)
 		}
 	}
-	if n := strings.Count(text, "goroutine "); n < 2 {
-		t.Errorf("%s: the panic names %d goroutines, want both:\n%s", what, n, text)
+	caught, inside := sides(t, what, text)
+	if !strings.Contains(caught, function) {
+		t.Errorf("%s: the stack of who is caught lacks %s:\n%s", what, function, text)
+	}
+	if !strings.Contains(inside, "event.(*Loop).Run") || strings.Contains(inside, function) {
+		t.Errorf("%s: the stack of who is inside lacks event.(*Loop).Run, or has %s:\n%s", what, function, text)
 	}
 }
 
@@ -71,7 +106,7 @@ func TestGuardTwoGoroutinesInOneIO(t *testing.T) {
 	}
 	for what, use := range uses {
 		text := caught(func() { use(m.IO()) })
-		mustSay(t, what, text, name, "("+what+")", "network 2", "TestGuardTwoGoroutinesInOneIO", "event.(*Loop).Run", "one thread at a time")
+		mustSay(t, what, text, "TestGuardTwoGoroutinesInOneIO", name, "("+what+")", "network 2")
 	}
 	// On its own thread nothing is said.
 	on(t, p.Threads()[1], func() {
@@ -91,9 +126,9 @@ func TestGuardLoopFromOutside(t *testing.T) {
 		"defer": func() { th.Loop().Defer(&task) },
 		"new":   func() { th.Root().New("x") },
 	} {
-		mustSay(t, what, caught(use), "network 2", "("+what+")", "TestGuardLoopFromOutside", "event.(*Loop).Run", "one thread at a time")
+		mustSay(t, what, caught(use), "TestGuardLoopFromOutside", "network 2", "("+what+")")
 		on(t, p.Threads()[0], func() {
-			mustSay(t, what, caught(use), "network 2", "network 1", "("+what+")", "event.(*Loop).Run", "one thread at a time")
+			mustSay(t, what, caught(use), "TestGuardLoopFromOutside", "network 2", "network 1", "("+what+")")
 		})
 	}
 	if err := th.Loop().Post(func() {}); err != nil {
@@ -115,7 +150,7 @@ func TestGuardChildUsedOnItsParentsThread(t *testing.T) {
 	on(t, p.Threads()[1], func() { name = m.IO().Describe() })
 	on(t, p.Threads()[0], func() {
 		text := caught(func() { m.IO().Write([]byte("x")) })
-		mustSay(t, "write", text, name, "(write)", "network 1", "network 2", "TestGuardChildUsedOnItsParentsThread", "event.(*Loop).Run", "one thread at a time")
+		mustSay(t, "write", text, "TestGuardChildUsedOnItsParentsThread", name, "(write)", "network 1", "network 2")
 	})
 	if srv.open.Load() != 1 {
 		t.Error("the child is gone")
@@ -156,7 +191,7 @@ func TestGuardShardUsedWhereItWas(t *testing.T) {
 		on(t, from, func() {
 			for _, io := range ios {
 				text := caught(func() { io.Event(nil, nil, nil) })
-				mustSay(t, "event", text, "udp "+one.addr.String(), "(event)", from.Name(), to.Name(), "event.(*Loop).Run", "one thread at a time")
+				mustSay(t, "event", text, "TestGuardShardUsedWhereItWas", "udp "+one.addr.String(), "(event)", from.Name(), to.Name())
 			}
 		})
 	}
