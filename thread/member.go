@@ -96,17 +96,19 @@ func (t *Thread) Add(io frio.IO, ctx *talloc.Context, parent *Member, user User)
 	ctx.OnFree(m)
 	nameContext(ctx, io)
 	t.add(m)
-	t.load.Add(1)
 	p.joined(m)
+	to := t
 	if parent != nil {
 		m.peer = peerOf(io)
 		m.link()
 		if !m.tied && !t.worker {
-			if to := p.find(m.peer, t, false); to != t {
-				t.hand(m, to)
-				return m, nil
-			}
+			to = p.find(m.peer, t, false) // before m counts here: it is no load that it should flee from
 		}
+	}
+	t.load.Add(1)
+	if to != t {
+		t.hand(m, to)
+		return m, nil
 	}
 	t.settle(m)
 	return m, nil
