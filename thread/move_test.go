@@ -98,7 +98,7 @@ type relocated struct {
 	detached atomic.Int32
 }
 
-func (r *relocated) Attach(m *thread.Member)       { r.on.Store(m.Thread()); r.attached.Add(1) }
+func (r *relocated) Attach(m *thread.Member)       { r.attached.Add(1); r.on.Store(m.Thread()) }
 func (r *relocated) Detach(*thread.Member)         { r.detached.Add(1) }
 func (r *relocated) End(m *thread.Member, _ error) { m.IO().Close(); m.Context().Free() }
 
