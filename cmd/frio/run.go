@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -22,7 +23,7 @@ Without FILE it relays RADIUS on all stacks of loopback to a small home server o
 
 func run(args []string, std streams) int {
 	fs := flags("run", runUsage, std)
-	debug := fs.Bool("X", false, "print the configuration and a line for each event on standard error")
+	verbose := fs.Bool("X", false, "print the configuration and a line for each event on standard error")
 	pidfile := fs.String("pidfile", "", "while it is ready, the number of the process is in the file at `PATH`")
 	certs := fs.String("certs", "", "without FILE: keep the certificates in `DIR` (default: a directory that goes when it ends)")
 	rest, code, ok := parse(fs, args, std)
@@ -43,13 +44,20 @@ func run(args []string, std streams) int {
 	signal.Notify(hangups, syscall.SIGHUP)
 	defer signal.Stop(hangups)
 
-	output := server.NewOutput(std.err, *debug)
+	output := server.NewOutput(std.err, *verbose)
 	defer output.Close()
-	d := &daemon{std: std, output: output, log: output.Logger(), debug: *debug, signals: signals, hangups: hangups, pidfile: *pidfile, certs: *certs}
+	d := &daemon{std: std, output: output, log: output.Logger(), debug: *verbose, signals: signals, hangups: hangups, pidfile: *pidfile, certs: *certs}
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(garbagePercent)
+	}
 	root := talloc.Root("main")
 	defer root.Free()
 	return d.run(root, rest)
 }
+
+// garbagePercent is how much garbage there may be beside what is in use, before it is collected. Relaying makes none, and a handshake some 30 KiB:
+// with Go's 100 an idle TLS client would cost 19 KB, and with this it costs 11, for a tenth of a millisecond of each handshake.
+const garbagePercent = 15
 
 // daemon is one run of the program.
 type daemon struct {
