@@ -82,14 +82,22 @@ func child(t *testing.T, p *thread.Pool, srv *server, th *thread.Thread) *thread
 	srv.until("the child is there", func() bool { return p.Members() == 2 })
 	srv.until("it is listed", func() bool { srv.mu.Lock(); defer srv.mu.Unlock(); return len(srv.list) == 1 })
 	m := srv.list[0]
-	if m.Thread() != th {
+	from := m.Thread()
+	if from != th {
 		if err := m.Move(th); err != nil {
 			t.Fatal(err)
 		}
 	}
 	srv.until("the child is on "+th.Name(), func() bool { return m.Thread() == th })
-	on(t, th, func() {})
+	arrived(t, from, th)
 	return m
+}
+
+// arrived waits until what is said to have moved is there: a thread says so before it sends it.
+func arrived(t *testing.T, from, to *thread.Thread) {
+	t.Helper()
+	on(t, from, func() {})
+	on(t, to, func() {})
 }
 
 func TestGuardTwoGoroutinesInOneIO(t *testing.T) {
@@ -181,7 +189,7 @@ func TestGuardShardUsedWhereItWas(t *testing.T) {
 			t.Fatal(err)
 		}
 		one.until("the shard has moved", func() bool { return f.members[i].Thread() == to })
-		on(t, to, func() {}) // it has arrived
+		arrived(t, from, to)
 		ios := []frio.IO{one.io}
 		one.mu.Lock()
 		for _, m := range one.list {
