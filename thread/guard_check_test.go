@@ -93,13 +93,6 @@ func child(t *testing.T, p *thread.Pool, srv *server, th *thread.Thread) *thread
 	return m
 }
 
-// arrived waits until what is said to have moved is there: a thread says so before it sends it.
-func arrived(t *testing.T, from, to *thread.Thread) {
-	t.Helper()
-	on(t, from, func() {})
-	on(t, to, func() {})
-}
-
 func TestGuardTwoGoroutinesInOneIO(t *testing.T) {
 	p := pool(t, thread.Config{Network: 2})
 	srv := serve(t, p.Threads()[0], stacks[0], "")

@@ -70,6 +70,13 @@ func on(t testing.TB, th *thread.Thread, f func()) {
 	wait(t, done, "a function sent to "+th.Name())
 }
 
+// arrived waits until what is said to have moved is there: a thread says so before it sends it.
+func arrived(t testing.TB, from, to *thread.Thread) {
+	t.Helper()
+	on(t, from, func() {})
+	on(t, to, func() {})
+}
+
 func wait(t testing.TB, done <-chan struct{}, what string) {
 	t.Helper()
 	select {

@@ -141,7 +141,10 @@ func (t *Thread) settle(m *Member) {
 		}
 	}
 	m.user.Attach(m)
-	if t.pool.stopping.Load() {
+	switch {
+	case t.pool.cutting.Load():
+		m.finish(ErrStopped) // t may have been told to cut before m was here
+	case t.pool.stopping.Load():
 		m.drain()
 	}
 }

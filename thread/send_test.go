@@ -208,6 +208,7 @@ func TestStopHard(t *testing.T) {
 	}
 	defer conn.Close()
 	srv.until("it is accepted", func() bool { return p.Members() == 2 })
+	arrived(t, p.Threads()[0], p.Threads()[1])
 	cut, err := p.Stop(20 * time.Millisecond)
 	if err != nil {
 		t.Fatal(err)

@@ -113,6 +113,7 @@ func TestStopNamesSome(t *testing.T) {
 		peers = append(peers, fmt.Sprintf("tcp %v <- %v", srv.addr, conn.LocalAddr()))
 	}
 	srv.until("all are accepted", func() bool { return p.Members() == members+1 })
+	arrived(t, p.Threads()[0], p.Threads()[1])
 	cut, err := p.Stop(time.Millisecond)
 	if err != nil {
 		t.Fatal(err)
@@ -124,5 +125,81 @@ func TestStopNamesSome(t *testing.T) {
 		if !slices.Contains(peers, name) {
 			t.Errorf("%q is the name of nobody", name)
 		}
+	}
+}
+
+// slow is an IO that takes its time to say what it is.
+type slow struct {
+	frio.IO
+	asked func()
+}
+
+func (s *slow) Kind() frio.Kind {
+	s.asked()
+	return s.IO.Kind()
+}
+
+// stubborn is a member that does not end for ErrStopping.
+type stubborn struct {
+	relocated
+	reasons []error
+}
+
+func (s *stubborn) End(m *thread.Member, reason error) {
+	s.reasons = append(s.reasons, reason)
+	if reason != thread.ErrStopping {
+		s.relocated.End(m, reason)
+	}
+}
+
+// Who was on the way when Stop began, and arrives at a thread that was told to cut already, is cut as well: its user is told, and it is in
+// the Cut.
+func TestStopCutsWhoArrives(t *testing.T) {
+	p := pool(t, thread.Config{Network: 3})
+	to, from, idle := p.Threads()[0], p.Threads()[1], p.Threads()[2]
+	srv := serve(t, from, stacks[0], "")
+	busy, free := make(chan struct{}), make(chan struct{})
+	if err := to.Send(func() { close(busy); <-free }); err != nil {
+		t.Fatal(err)
+	}
+	wait(t, busy, "the thread to be busy")
+	adding, stopped, sent := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	user := new(stubborn)
+	err := from.Send(func() {
+		defer close(sent)
+		ctx, err := from.Root().New("child")
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		io := parse(t, ctx, "home_server", "protocol = tcp\ntcp {\nipaddr = 127.0.0.1\nport = 9\n}\n")
+		first := true
+		child := &slow{io, func() {
+			if first {
+				first = false
+				close(adding)
+				<-stopped
+			}
+		}}
+		if _, err := from.Add(child, ctx, srv.m, user); err != nil {
+			t.Error(err)
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	wait(t, adding, "Add")
+	result := make(chan *thread.Cut)
+	go func() { result <- stop(t, p) }()
+	idle.Wait() // all have their orders: this one had them last
+	// On the busy thread the child comes behind them, in the same turn.
+	if err := to.Send(func() { <-sent }); err != nil {
+		t.Fatal(err)
+	}
+	close(stopped)
+	close(free)
+	cut := <-result
+	if cut.Members != 1 || len(cut.Stuck) > 0 || !slices.Equal(user.reasons, []error{thread.ErrStopped}) || user.on.Load() != to {
+		t.Errorf("%v; it was told %v", cut, user.reasons)
 	}
 }
