@@ -46,6 +46,8 @@ type fakePoller struct {
 	wakes      int
 	woken      bool
 	onWait     func()
+	rests      []time.Duration
+	onRest     func()
 	addError   error
 	moveError  error // of Modify
 	dropError  error // of Remove
@@ -124,6 +126,14 @@ func (p *fakePoller) Wait(batch []Event, timeout time.Duration) (count int, err 
 	}
 	p.woken = false
 	return count, nil
+}
+
+func (p *fakePoller) Rest(pause time.Duration) {
+	p.rests = append(p.rests, pause)
+	p.sys.now = p.sys.now.Add(pause)
+	if p.onRest != nil {
+		p.onRest()
+	}
 }
 
 func (p *fakePoller) Wake() error {

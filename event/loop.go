@@ -29,6 +29,9 @@ type Config struct {
 	MaxClosing   int           // sockets on the closing list, default 1024
 	CloseTimeout time.Duration // default 5 s
 	MaxPosted    int           // functions waiting from Post, default 65536
+	// Coalesce, at most CoalesceMax, is how long a busy loop lets events come together before it looks for them again: a turn for several
+	// costs less than one for each, and each may be that much later. Default 0: it looks at once.
+	Coalesce time.Duration
 	// OnError is told, on the loop's thread, what the closing list gave up (an *AbortError) and what the poller
 	// refused; nil: counted only. It must not close the loop.
 	OnError func(error)
@@ -49,6 +52,7 @@ type Loop struct {
 	closed   bool // also guarded by mu, for Post
 	running  running
 	batch    [batchMax]Event
+	short    int // waits shorter than cfg.Coalesce, in a row, up to busyWaits
 	stats    Stats
 
 	slots     []slot
@@ -85,6 +89,9 @@ func New(ctx *talloc.Context, sys System, cfg Config) (*Loop, error) {
 	}
 	if cfg.MaxPosted <= 0 {
 		cfg.MaxPosted = 65536
+	}
+	if cfg.Coalesce < 0 || cfg.Coalesce > CoalesceMax {
+		return nil, fmt.Errorf("event: loop %s: coalesce: %v is not between 0 and %v", cfg.Name, cfg.Coalesce, CoalesceMax)
 	}
 	scratch, err := ctx.Alloc(scratchBytes)
 	if err != nil {
@@ -164,7 +171,7 @@ func (l *Loop) Turn(timeout time.Duration) error {
 	if timeout != 0 {
 		l.stats.Waits++
 	}
-	count, err := l.poller.Wait(l.batch[:], timeout)
+	count, err := l.wait(timeout)
 	if err != nil {
 		return fmt.Errorf("event: wait of loop %s: %w", l.cfg.Name, err)
 	}
@@ -321,6 +328,7 @@ func (l *Loop) Scratch() []byte {
 type Stats struct {
 	Turns                            uint64
 	Waits                            uint64 // turns that were ready to sleep
+	Rests                            uint64 // of those, turns that let events come together
 	Events, Posted, Timers, Deferred uint64 // callbacks
 	Stale                            uint64 // events for a descriptor that left in the same batch
 	Lingering                        int

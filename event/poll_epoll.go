@@ -5,6 +5,7 @@ package event
 import (
 	"errors"
 	"os"
+	"runtime"
 	"syscall"
 	"time"
 	"unsafe"
@@ -32,6 +33,7 @@ type epoll struct {
 	events [batchMax + 1]unix.EpollEvent
 	change unix.EpollEvent
 	drain  [8]byte
+	pause  unix.Timespec
 }
 
 var _ Poller = (*epoll)(nil)
@@ -169,6 +171,14 @@ func (p *epoll) Wait(batch []Event, timeout time.Duration) (count int, err error
 		count++
 	}
 	return count, nil
+}
+
+// Rest sleeps in the kernel, with the processor that the runtime has given: the runtime's own sleep would end for a moment with each event, since
+// it waits for this poller too. A collection that wants to begin interrupts it.
+func (p *epoll) Rest(pause time.Duration) {
+	p.pause = unix.NsecToTimespec(int64(pause))
+	syscall.RawSyscall(unix.SYS_NANOSLEEP, uintptr(unsafe.Pointer(&p.pause)), 0, 0)
+	runtime.Gosched() // to who has waited for the processor
 }
 
 // Wake ends Wait.

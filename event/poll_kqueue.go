@@ -161,6 +161,9 @@ func (p *kqueue) Wait(batch []Event, timeout time.Duration) (count int, err erro
 	return count, nil
 }
 
+// Rest sleeps.
+func (p *kqueue) Rest(pause time.Duration) { time.Sleep(pause) }
+
 // Wake ends Wait.
 func (p *kqueue) Wake() error { return p.kevent(p.wake[:]) }
 

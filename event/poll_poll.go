@@ -154,6 +154,9 @@ func (p *poll) Wait(batch []Event, timeout time.Duration) (count int, err error)
 	return count, nil
 }
 
+// Rest sleeps.
+func (p *poll) Rest(pause time.Duration) { time.Sleep(pause) }
+
 // Wake ends Wait.
 func (p *poll) Wake() error {
 	for {

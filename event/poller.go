@@ -75,6 +75,8 @@ type Poller interface {
 	// Wait fills batch with what is ready, waiting at most timeout (0: not at all, negative: for ever). It returns early on Wake.
 	// Readiness is level-triggered. EINTR is an early return of 0. A timeout is rounded up, never down.
 	Wait(batch []Event, timeout time.Duration) (count int, err error)
+	// Rest does nothing for pause, or less. Neither readiness nor Wake ends it.
+	Rest(pause time.Duration)
 	// Wake ends a Wait under way or the next one. Thread: any.
 	Wake() error
 	Close() error

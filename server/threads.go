@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"runtime"
 	"strconv"
+	"time"
 
 	"github.com/frio-io/frio"
 	"github.com/frio-io/frio/conf"
@@ -21,14 +22,16 @@ const threadsMax = 256
 
 // threads is what `thread { }` says.
 type threads struct {
-	network int // as many as there are cores, for auto
-	workers int
+	network  int // as many as there are cores, for auto
+	workers  int
+	coalesce time.Duration
 }
 
 // threadConfig is `thread { }` at the top level.
 type threadConfig struct {
-	Network *conf.Pair `conf:"network"`               // auto, or 1 to 256; default auto: one per core
-	Workers int        `conf:"workers,min=0,max=256"` // default 0
+	Network  *conf.Pair    `conf:"network"`                 // auto, or 1 to 256; default auto: one per core
+	Workers  int           `conf:"workers,min=0,max=256"`   // default 0
+	Coalesce time.Duration `conf:"coalesce,min=0,max=10ms"` // default 0: each packet at once
 }
 
 func (l *loader) threads(root *conf.Section) {
@@ -50,7 +53,7 @@ func (l *loader) network(root *conf.Section) {
 	}
 	var cfg threadConfig
 	l.add(cs, cs.Decode(&cfg))
-	s.threads.workers = cfg.Workers
+	s.threads.workers, s.threads.coalesce = cfg.Workers, cfg.Coalesce
 	if p := cfg.Network; p != nil && p.Value != "auto" {
 		n, err := strconv.Atoi(p.Value)
 		if err != nil || n < 1 || n > threadsMax {
@@ -99,7 +102,7 @@ func (s *Server) Start(report func(error)) error {
 		s.watch.close()
 		return err
 	}
-	pool, err := thread.New(thread.Config{Network: s.threads.network, Workers: s.threads.workers, Kernel: s.kernel,
+	pool, err := thread.New(thread.Config{Network: s.threads.network, Workers: s.threads.workers, Coalesce: s.threads.coalesce, Kernel: s.kernel,
 		OnError: func(t *thread.Thread, err error) { report(fmt.Errorf("thread %s: %w", t.Name(), err)) }})
 	if err != nil {
 		s.watch.close()

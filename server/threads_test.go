@@ -410,3 +410,51 @@ func TestThreadsStartFails(t *testing.T) {
 		t.Errorf("Start: %v", err)
 	}
 }
+
+// TestThreadsCoalesce: with `coalesce` a thread that packets keep busy lets them come together, without it it does not.
+func TestThreadsCoalesce(t *testing.T) {
+	for _, c := range []struct {
+		line  string
+		rests bool
+	}{{"coalesce = 10ms", true}, {"coalesce = 0", false}} {
+		s := spread(t, strings.Replace(spreadConf, "network = 4", "network = 1\n"+c.line, 1))
+		conn, err := net.Dial("udp", bound(s, 1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		conn.SetDeadline(time.Now().Add(20 * time.Second))
+		var text bytes.Buffer
+		rests := func() bool {
+			text.Reset()
+			s.DebugThreads(&text)
+			_, after, _ := strings.Cut(text.String(), ", rests ")
+			return after != "" && after[0] != '0'
+		}
+		var buf [1]byte
+		// A machine that is busy otherwise needs more than one series of quick answers.
+		for range 200 {
+			for range 64 {
+				conn.Write(buf[:])
+				if _, err := conn.Read(buf[:]); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if !c.rests || rests() {
+				break
+			}
+		}
+		if rests() != c.rests {
+			t.Errorf("%s:\n%s", c.line, &text)
+		}
+	}
+}
+
+func TestThreadsCoalesceWrong(t *testing.T) {
+	root := talloc.Root("test")
+	defer root.Free()
+	_, err := LoadString(root, "test.conf", "thread {\n\tcoalesce = 11ms\n}\n", Options{})
+	if err == nil || !strings.Contains(err.Error(), "test.conf:2:13: coalesce: 11ms") {
+		t.Errorf("%v", err)
+	}
+}

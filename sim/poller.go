@@ -201,6 +201,21 @@ func (p *poller) collect(batch []event.Event) (count int) {
 	return count
 }
 
+// Rest implements event.Poller: it moves the clock, unless Run does that.
+func (p *poller) Rest(pause time.Duration) {
+	w := p.k.w
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for end := w.now + pause; !w.running && w.now < end; {
+		at, ok := w.agenda.next()
+		if !ok || at > end {
+			at = end
+		}
+		w.moveLocked(at)
+		w.settleLocked()
+	}
+}
+
 // Wake implements event.Poller.
 func (p *poller) Wake() error {
 	p.k.w.mu.Lock()

@@ -267,3 +267,21 @@ func TestSeveralGoroutines(t *testing.T) {
 		t.Error("descriptors are left")
 	}
 }
+
+// TestRest: a poller that rests lets the time pass, with all that happens in it.
+func TestRest(t *testing.T) {
+	w, a, b := two(1, sim.Options{})
+	p := poller(t, b)
+	fd := bindUDP(t, b, "192.0.2.2:53")
+	check(t, p.Add(fd, 1, event.Read))
+	from := bindUDP(t, a, "192.0.2.1:99")
+	check(t, send(t, a, from, "x", "192.0.2.2:53"))
+	start := w.Now()
+	p.Rest(time.Second)
+	if passed := w.Now().Sub(start); passed != time.Second {
+		t.Errorf("a rest of a second took %v", passed)
+	}
+	if n, _ := p.Wait(make([]event.Event, 1), 0); n != 1 {
+		t.Errorf("%d events after it, want that of the datagram", n)
+	}
+}

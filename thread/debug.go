@@ -49,8 +49,8 @@ func (p *Pool) Debug(w io.Writer) {
 func (t *Thread) describe() []byte {
 	var b bytes.Buffer
 	s := t.loop.Stats()
-	fmt.Fprintf(&b, "loop: turns %d, waits %d, events %d, posted %d, timers %d, deferred %d, closing %d, given up %d with %d bytes unsent\n",
-		s.Turns, s.Waits, s.Events, s.Posted, s.Timers, s.Deferred, s.Lingering, s.Aborted, s.UnsentBytes)
+	fmt.Fprintf(&b, "loop: turns %d, waits %d, rests %d, events %d, posted %d, timers %d, deferred %d, closing %d, given up %d with %d bytes unsent\n",
+		s.Turns, s.Waits, s.Rests, s.Events, s.Posted, s.Timers, s.Deferred, s.Lingering, s.Aborted, s.UnsentBytes)
 	list := t.list()
 	for i := len(list) - 1; i >= 0 && len(list)-i <= debugMax; i-- {
 		one := list[i]

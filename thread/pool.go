@@ -35,9 +35,10 @@ type Config struct {
 	Depth     int         // functions and members that may wait for a thread: a power of two from 2 to 512 Ki; default queue.Depth
 	Placement Placement   // default LeastLoaded
 	Kernel    sock.Kernel // default the system's
-	// CloseTimeout and MaxClosing are those of event.Config.
+	// CloseTimeout, MaxClosing and Coalesce are those of event.Config.
 	CloseTimeout time.Duration
 	MaxClosing   int
+	Coalesce     time.Duration
 	// OnError is told what a thread's loop could not do (event.Config), and what ended a thread; nil: nobody. It runs on that
 	// thread and must not block.
 	OnError func(t *Thread, err error)

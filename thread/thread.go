@@ -81,7 +81,7 @@ func newThread(p *Pool, name string, worker bool) (*Thread, error) {
 	t := &Thread{pool: p, name: name, index: len(p.all), worker: worker, root: talloc.Root(name), ended: make(chan struct{})}
 	sock.SetKernel(t.root, p.cfg.Kernel)
 	loop, err := event.New(t.root, p.cfg.Kernel, event.Config{
-		Name: name, CloseTimeout: p.cfg.CloseTimeout, MaxClosing: p.cfg.MaxClosing, OnError: t.report,
+		Name: name, CloseTimeout: p.cfg.CloseTimeout, MaxClosing: p.cfg.MaxClosing, Coalesce: p.cfg.Coalesce, OnError: t.report,
 	})
 	if err == nil {
 		t.loop = loop
