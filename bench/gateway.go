@@ -33,9 +33,10 @@ type setup struct {
 	fronts     []kind
 	backs      []*home
 	accounting bool
-	pool       string // type of frio's home_server_pool
-	clients    int    // connections that must be possible at a time
-	impatient  bool   // short times, for homes that are killed all the while
+	pool       string        // type of frio's home_server_pool
+	clients    int           // connections that must be possible at a time
+	impatient  bool          // short times, for homes that are killed all the while
+	coalesce   time.Duration // of frio's thread { }
 }
 
 // gateway is a running program.
@@ -209,6 +210,9 @@ func frioConfig(s setup, fronts map[kind]netip.AddrPort, certs *certificates) st
 			line("\tca_file = %s", certs.caFile)
 			line("}")
 		}
+	}
+	if s.coalesce > 0 {
+		fmt.Fprintf(&b, "thread {\n\tcoalesce = %v\n}\n", s.coalesce)
 	}
 	b.WriteString("server gateway {\n\tnamespace = radius\n")
 	for _, k := range s.fronts {

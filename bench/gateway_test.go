@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/frio-io/frio/friotest"
 )
@@ -21,7 +22,7 @@ func TestGateway(t *testing.T) {
 	var out bytes.Buffer
 	o := &options{
 		pairs: []pair{{kindUDP, kindUDP}, {kindTLS, kindDTLS}, {kindDTLS, kindTLS}}, programs: []program{programRadsecproxy},
-		rounds: 1, tries: 1, count: 1000, seconds: 1, window: 20, rate: 500, json: true, dir: t.TempDir(), out: &out, log: io.Discard,
+		rounds: 1, tries: 1, count: 1000, seconds: 1, window: 20, rate: 500, coalesce: time.Millisecond, json: true, dir: t.TempDir(), out: &out, log: io.Discard,
 	}
 	results, err := measure(o)
 	if err != nil {
@@ -34,12 +35,15 @@ func TestGateway(t *testing.T) {
 	if err := json.Unmarshal(out.Bytes(), &printed); err != nil {
 		t.Fatal(err)
 	}
-	if len(printed.Results) != 6 {
-		t.Errorf("%d results: %s", len(printed.Results), &out)
+	if len(printed.Results) != 9 {
+		t.Fatalf("%d results: %s", len(printed.Results), &out)
 	}
-	for _, r := range printed.Results {
-		if r.Micros <= 0 || r.Rate <= 0 || r.Lost != 0 {
+	for i, r := range printed.Results {
+		if r.Micros <= 0 || r.Rate <= 0 || r.Lost != 0 || r.Half <= 0 || r.Most < r.Half {
 			t.Errorf("%s, %s: %+v", r.Pair, r.Mode, r.figure)
+		}
+		if want := []string{"20 in flight", "500/s", "500/s, coalesce 1ms"}[i%3]; r.Mode != want {
+			t.Errorf("result %d is of %s, want %s", i, r.Mode, want)
 		}
 	}
 }
@@ -49,13 +53,21 @@ func TestTable(t *testing.T) {
 	o := &options{programs: []program{programFrio, programRadsecproxy}, rounds: 3, out: &out}
 	mode := "128 in flight"
 	if err := table(o, []result{
-		{Pair: "udp > udp", Program: programFrio, Mode: mode, figure: figure{Micros: 10, Rate: 90000, Busy: 70}},
-		{Pair: "udp > udp", Program: programRadsecproxy, Mode: mode, figure: figure{Micros: 20, Rate: 50000, Busy: 99}},
+		{Pair: "udp > udp", Program: programFrio, Mode: mode, figure: figure{Micros: 10, Rate: 90000, Busy: 70, took: took{100 * time.Microsecond, 3010 * time.Microsecond}}},
+		{Pair: "udp > udp", Program: programRadsecproxy, Mode: mode, figure: figure{Micros: 20, Rate: 50000, Busy: 99, took: took{200 * time.Microsecond, 4 * time.Millisecond}}},
 	}); err != nil {
 		t.Fatal(err)
 	}
-	if s := out.String(); !strings.Contains(s, "10.0") || !strings.Contains(s, "20.0") || !strings.Contains(s, "0.50") || !strings.Contains(s, "waited for the bench") {
+	if s := out.String(); !strings.Contains(s, "10.0") || !strings.Contains(s, "20.0") || !strings.Contains(s, "0.50") || !strings.Contains(s, "0.10/3.01, 0.20/4.00  (waited for the bench)") {
 		t.Error(s)
+	}
+}
+
+func TestFrioConfigCoalesce(t *testing.T) {
+	for d, want := range map[time.Duration]bool{0: false, time.Millisecond: true} {
+		if got := strings.HasPrefix(frioConfig(setup{coalesce: d}, nil, nil), "thread {\n\tcoalesce = 1ms\n}\n"); got != want {
+			t.Errorf("%v: there is a thread section: %t", d, got)
+		}
 	}
 }
 

@@ -40,6 +40,7 @@ type load struct {
 
 	links []*link
 	tally tally
+	times latencies // of right answers
 
 	left     atomic.Int64 // requests that may still be sent in this run
 	inFlight atomic.Int64
@@ -405,6 +406,7 @@ func (k *link) reply(p []byte) {
 	switch err := k.signer.checkReply(p, &s.request, &k.found, k.load.kind.letter()); {
 	case err == nil:
 		t.Answered.Add(1)
+		k.load.times.add(time.Since(s.sent))
 	case errors.Is(err, errRejected):
 		t.Rejected.Add(1)
 	case errors.Is(err, errMixed):

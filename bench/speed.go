@@ -69,6 +69,7 @@ type options struct {
 	seconds    int           // at the steady rate
 	window     int
 	rate       int
+	coalesce   time.Duration // of frio, for the steady rate once more; 0: only without
 	accounting bool
 	json       bool
 	dir        string
@@ -82,6 +83,7 @@ type figure struct {
 	Busy   float64 // percent of a processor
 	Others float64 // percent of the gateway's processor that others had: what disturbs the figure
 	Lost   uint64  // requests without an answer
+	took
 }
 
 // result is a row of the table for one program.
@@ -107,23 +109,27 @@ func measure(o *options) ([]result, error) {
 	}
 	var results []result
 	for _, pair := range o.pairs {
-		rounds := map[program][2][]figure{}
+		rounds := map[program][][]figure{}
 		for round := range o.rounds {
 			for _, p := range o.programs {
-				window, steady, err := measureOne(o, p, paths[p], pair, certs)
+				figures, err := measureOne(o, p, paths[p], pair, certs)
 				if err != nil {
 					return nil, fmt.Errorf("%s, %s: %w", p, pair, err)
 				}
-				both := rounds[p]
-				both[0], both[1] = append(both[0], window), append(both[1], steady)
-				rounds[p] = both
-				fmt.Fprintf(o.log, "round %d of %d, %s, %s: %.1f us at %d in flight (%.0f/s, %.0f%% busy, others %.0f%%), %.1f us at %d/s (others %.0f%%)\n",
-					round+1, o.rounds, pair, p, window.Micros, o.window, window.Rate, window.Busy, window.Others, steady.Micros, o.rate, steady.Others)
+				rounds[p] = append(rounds[p], figures)
+				fmt.Fprintf(o.log, "round %d of %d, %s, %s:", round+1, o.rounds, pair, p)
+				for i, mode := range o.modes() {
+					fmt.Fprintf(o.log, " %.1f us at %s (%.0f/s, %.0f%% busy, others %.0f%%)", figures[i].Micros, mode, figures[i].Rate, figures[i].Busy, figures[i].Others)
+				}
+				fmt.Fprintln(o.log)
 			}
 		}
-		for i, mode := range []string{fmt.Sprintf("%d in flight", o.window), fmt.Sprintf("%d/s", o.rate)} {
+		for i, mode := range o.modes() {
 			for _, p := range o.programs {
-				figures := rounds[p][i]
+				var figures []figure
+				for _, round := range rounds[p] {
+					figures = append(figures, round[i])
+				}
 				results = append(results, result{Pair: pair.String(), Program: p, Mode: mode, figure: median(figures), Rounds: figures})
 			}
 		}
@@ -145,23 +151,49 @@ func median(figures []figure) figure {
 	return sorted[len(sorted)/2]
 }
 
-// measureOne starts a program and measures it in both modes.
-func measureOne(o *options, p program, path string, pair pair, certs *certificates) (window, steady figure, err error) {
+// modes are what a program is measured with.
+func (o *options) modes() []string {
+	modes := []string{fmt.Sprintf("%d in flight", o.window), fmt.Sprintf("%d/s", o.rate)}
+	if o.coalesce > 0 {
+		modes = append(modes, fmt.Sprintf("%s, coalesce %v", modes[1], o.coalesce))
+	}
+	return modes
+}
+
+// measureOne measures a program in all modes. To coalesce is frio's: what the other needs at that rate is compared with it twice.
+func measureOne(o *options, p program, path string, pair pair, certs *certificates) ([]figure, error) {
+	figures, err := measureWith(o, p, path, pair, certs, 0)
+	if err != nil || o.coalesce == 0 {
+		return figures, err
+	}
+	if p == programFrio {
+		steady, err := measureWith(o, p, path, pair, certs, o.coalesce)
+		return append(figures, steady...), err
+	}
+	return append(figures, figures[1]), nil
+}
+
+// measureWith starts a program and measures it with a window and at the steady rate, if it coalesces only at the latter.
+func measureWith(o *options, p program, path string, pair pair, certs *certificates, coalesce time.Duration) (figures []figure, err error) {
 	h := newHome(pair.back, certs)
 	if err := h.start(); err != nil {
-		return window, steady, err
+		return nil, err
 	}
 	defer h.kill()
-	g, err := startGateway(p, path, o.dir, setup{fronts: []kind{pair.front}, backs: []*home{h}, accounting: o.accounting}, certs)
+	g, err := startGateway(p, path, o.dir, setup{fronts: []kind{pair.front}, backs: []*home{h}, accounting: o.accounting, coalesce: coalesce}, certs)
 	if err != nil {
-		return window, steady, err
+		return nil, err
 	}
 	defer g.stop()
-	if window, err = runLoad(o, g, h, pair.front, o.count, 0, certs); err != nil {
-		return window, steady, err
+	if coalesce == 0 {
+		window, err := runLoad(o, g, h, pair.front, o.count, 0, certs)
+		if err != nil {
+			return nil, err
+		}
+		figures = append(figures, window)
 	}
-	steady, err = runLoad(o, g, h, pair.front, o.seconds*o.rate, o.rate, certs)
-	return window, steady, err
+	steady, err := runLoad(o, g, h, pair.front, o.seconds*o.rate, o.rate, certs)
+	return append(figures, steady), err
 }
 
 // runLoad warms up and measures count requests.
@@ -216,6 +248,7 @@ func timed(g *gateway, l *load, run func() error) (f figure, err error) {
 	if err != nil {
 		return f, err
 	}
+	l.times.clear()
 	sent, start := l.tally.Sent.Load(), time.Now()
 	if err := run(); err != nil {
 		return f, err
@@ -231,7 +264,7 @@ func timed(g *gateway, l *load, run func() error) (f figure, err error) {
 	}
 	used, n := after-before, float64(l.tally.Sent.Load()-sent)
 	percent := func(d time.Duration) float64 { return 100 * d.Seconds() / elapsed.Seconds() }
-	return figure{Micros: used.Seconds() * 1e6 / n, Rate: n / elapsed.Seconds(), Busy: percent(used), Others: max(0, percent(allAfter-all-used))}, nil
+	return figure{Micros: used.Seconds() * 1e6 / n, Rate: n / elapsed.Seconds(), Busy: percent(used), Others: max(0, percent(allAfter-all-used)), took: l.times.took()}, nil
 }
 
 // table prints the results, the programs beside each other.
@@ -253,7 +286,7 @@ func table(o *options, results []result) error {
 	if len(o.programs) == 2 {
 		fmt.Fprint(w, "\tratio")
 	}
-	fmt.Fprintln(w, "\trequests/s\tbusy\tothers")
+	fmt.Fprintln(w, "\trequests/s\tbusy\tothers\tanswered in ms, half/99 %")
 	for row := range slices.Chunk(results, len(o.programs)) {
 		fmt.Fprintf(w, "%s\t%s", row[0].Pair, row[0].Mode)
 		for _, r := range row {
@@ -262,12 +295,12 @@ func table(o *options, results []result) error {
 		if len(row) == 2 {
 			fmt.Fprintf(w, "\t%.2f", row[0].Micros/row[1].Micros)
 		}
-		var rates, busy, others []string
+		var rates, busy, others, took []string
 		for _, r := range row {
 			rates, busy = append(rates, fmt.Sprintf("%.0f", r.Rate)), append(busy, fmt.Sprintf("%.0f%%", r.Busy))
-			others = append(others, fmt.Sprintf("%.0f%%", r.Others))
+			others, took = append(others, fmt.Sprintf("%.0f%%", r.Others)), append(took, r.took.String())
 		}
-		fmt.Fprintf(w, "\t%s\t%s\t%s", strings.Join(rates, ", "), strings.Join(busy, ", "), strings.Join(others, ", "))
+		fmt.Fprintf(w, "\t%s\t%s\t%s\t%s", strings.Join(rates, ", "), strings.Join(busy, ", "), strings.Join(others, ", "), strings.Join(took, ", "))
 		if strings.HasSuffix(row[0].Mode, "in flight") && slices.ContainsFunc(row, func(r result) bool { return r.Busy < idleShare }) {
 			fmt.Fprint(w, "  (waited for the bench)")
 		}
