@@ -17,7 +17,7 @@
 //
 //  1. changes of wishes are applied to the poller
 //  2. it waits: not at all if tasks are deferred, functions posted, or a timer is due; else until the
-//     nearest timer, an event, or a wake-up
+//     nearest timer, an event, or a wake-up; with Config.Coalesce a busy loop first lets events come together
 //  3. the clock is read: this is Now for the rest of the turn
 //  4. descriptors: at most 256 events
 //  5. posted functions: those that were there when this step began
