@@ -44,7 +44,7 @@ type ClientState struct {
 	Dropped    [radius.ReasonCount]atomic.Uint64 // requests, by what was wrong with them
 
 	of             *Client     // of the configuration that was loaded last; guarded by Gateway.mu
-	seenMA         atomic.Bool // a packet with a good Message-Authenticator came
+	seenMA         atomic.Bool // an Access-Request without EAP-Message had a good Message-Authenticator
 	seenProxyState atomic.Bool // one with Proxy-State had it
 }
 

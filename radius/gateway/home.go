@@ -32,7 +32,7 @@ type homeState struct {
 	number  uint64 // for rendezvous hashing: of its name, so that it is the same in each instance
 	times   transport.Retransmission
 	ports   []*port     // main, and accounting where that has one of its own
-	seenMA  atomic.Bool // an Access reply with a good Message-Authenticator came
+	seenMA  atomic.Bool // an Access reply without EAP-Message had a good Message-Authenticator
 	gone    atomic.Bool // it is in no configuration any more
 }
 

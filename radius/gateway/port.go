@@ -116,10 +116,8 @@ func (p *port) accept(l *lane, m *transport.Message, code radius.Code, vector []
 		err = radius.ErrCode
 	}
 	if err == nil {
-		if !need && code == radius.AccessRequest && h.cfg.RequireMessageAuthenticator == DemandAuto {
-			if _, signed := reply.Find(radius.MessageAuthenticator); signed {
-				h.seenMA.Store(true)
-			}
+		if !need && code == radius.AccessRequest && h.cfg.RequireMessageAuthenticator == DemandAuto && signs(reply) {
+			h.seenMA.Store(true)
 		}
 		return reply
 	}

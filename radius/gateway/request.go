@@ -145,14 +145,30 @@ func (s *source) check(client *Client, p radius.Packet) error {
 		}
 	}
 	if client.RequireMessageAuthenticator == DemandAuto && !need || client.LimitProxyState == DemandAuto && !limit {
-		state.learn(p)
+		if client.isOne() {
+			state.learn(p)
+		}
 	}
 	return nil
 }
 
+// isOne tells whether what one packet shows holds for all of the client's: it is of one address. What one device of a network can do says nothing of
+// the others, which have the same secret.
+func (c *Client) isOne() bool { return len(c.Prefixes) == 1 && c.Prefixes[0].IsSingleIP() }
+
+// signs tells whether p shows that its sender puts a Message-Authenticator into all of its Access packets. Beside EAP-Message those that do
+// not have one too (RFC 3579, Section 3.1).
+func signs(p radius.Packet) bool {
+	if _, eap := p.Find(radius.EAPMessage); eap {
+		return false
+	}
+	_, signed := p.Find(radius.MessageAuthenticator)
+	return signed
+}
+
 // learn notes what a good packet shows the client to be able to (CVE-2024-3596).
 func (c *ClientState) learn(p radius.Packet) {
-	if _, signed := p.Find(radius.MessageAuthenticator); signed {
+	if signs(p) {
 		c.seenMA.Store(true)
 		if _, proxied := p.Find(radius.ProxyState); proxied {
 			c.seenProxyState.Store(true)

@@ -109,3 +109,53 @@ func TestSignedReplies(t *testing.T) {
 		})
 	}
 }
+
+// auto learns from nobody who has to sign: EAP-Message never comes without a Message-Authenticator, also from those who put it nowhere else.
+func TestSignedByEAP(t *testing.T) {
+	w := newWorld(t, udpListen+homeText(0, "")+poolText)
+	h := w.home(0)
+	unsigned := func(req radius.Packet) []byte {
+		p := append([]byte{2, req.ID(), 0, 20}, req.Authenticator()...)
+		sum := md5.Sum(append(bytes.Clone(p), secret...))
+		copy(p[4:], sum[:])
+		return p
+	}
+	h.answer = func(req radius.Packet) []byte {
+		if _, eap := req.Find(radius.EAPMessage); !eap {
+			return unsigned(req)
+		}
+		b := radius.NewReply(nil, radius.AccessChallenge, req)
+		b.Add(radius.EAPMessage, []byte{1, 1, 0, 4})
+		return seal(&b)
+	}
+	nas := w.udp(w.nas, "192.0.2.2:4000", nil)
+	if !replies(nas, build(1, func(b *radius.Builder) {
+		b.Add(radius.EAPMessage, []byte{2, 1, 0, 4})
+		b.Add(radius.ProxyState, []byte("x"))
+	})) {
+		t.Error("EAP is not answered")
+	}
+	if !replies(nas, bare(2, append(slices.Clone(bob), 33, 3, 1)...)) {
+		t.Error("what has no EAP-Message has to be signed since one that had was")
+	}
+}
+
+// auto learns from a client of one address only: another device of a network may not sign.
+func TestSignedByNetwork(t *testing.T) {
+	for _, c := range []struct {
+		addr string
+		then bool
+	}{{"192.0.2.2", false}, {"192.0.2.0/24", true}, {"192.0.2.2\n\tipaddr = 192.0.2.9", true}} {
+		t.Run(c.addr, func(t *testing.T) {
+			w := newWorld(t, strings.Replace(udpListen, "ipaddr = 192.0.2.2", "ipaddr = "+c.addr, 1)+homeText(0, "")+poolText)
+			w.home(0)
+			nas := w.udp(w.nas, "192.0.2.2:4000", nil)
+			if !replies(nas, access(1, "bob", "hello")) {
+				t.Error("a signed one is not answered")
+			}
+			if got := replies(nas, bare(2, bob...)); got != c.then {
+				t.Errorf("an unsigned one is answered: %v", got)
+			}
+		})
+	}
+}
