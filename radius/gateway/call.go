@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"errors"
 	"time"
 
 	"github.com/frio-io/frio/radius"
@@ -143,6 +144,12 @@ func (c *call) Answer(_ *transport.Call, m *transport.Message) bool {
 		r.lane.traceBack(r.name(), c.home, p)
 	}
 	c.port().answered(m.Time, m.Time.Sub(c.sentAt))
+	if p.Code() == radius.ProtocolError {
+		c.port().unfit(r.lane, m.Time, errProtocol)
+		c.cancel()
+		c.declined()
+		return true
+	}
 	dst, err := r.source.conn.Reserve(radius.MaxSize)
 	if err != nil {
 		r.finish(OutcomeFailed) // a client that reads nothing: its connection is closed by its own limits
@@ -163,6 +170,15 @@ func (c *call) Answer(_ *transport.Call, m *transport.Message) bool {
 	}
 	r.reply(msg, outcomeOf(p.Code()))
 	return true
+}
+
+// errProtocol is said of a Protocol-Error: RFC 7930, Section 4, forbids to forward it.
+var errProtocol = errors.New("Protocol-Error concerns this hop alone (RFC 7930, Section 4)")
+
+// declined has the request go to another home server at once: this one lives, and has said that it cannot do anything with it.
+func (c *call) declined() {
+	c.request.avoid(c.home)
+	c.request.ask()
 }
 
 // ownName is what replies call the user: the client's own name for it, if it was rewritten; else nil, as they came.

@@ -127,6 +127,12 @@ func (f *handedOver) Answer(_ *transport.Call, m *transport.Message) bool {
 		f.to.traceBack(f.name, f.home, p)
 	}
 	f.port.answered(m.Time, m.Time.Sub(f.sentAt))
+	if p.Code() == radius.ProtocolError {
+		f.port.unfit(f.to, m.Time, errProtocol) // as in Answer of call
+		f.end()
+		f.back(func(_ *request, c *call) { c.declined() })
+		return true
+	}
 	msg, err := f.to.decode(p, make([]byte, 0, radius.MaxSize), f.client, f.cfg, f.home, f.packet, f.sent[:], f.ownName)
 	if err != nil {
 		f.port.unfit(f.to, m.Time, err) // as in Answer of call

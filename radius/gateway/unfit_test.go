@@ -121,3 +121,52 @@ func TestUnsignedRequestWithoutRoom(t *testing.T) {
 	}
 	w.idle()
 }
+
+// A Protocol-Error goes no further (RFC 7930, Section 4): the second home server is asked at once, and without one the request is answered as without
+// a home server. Who sent it lives.
+func TestProtocolError(t *testing.T) {
+	declines := func(req radius.Packet) []byte {
+		b := radius.NewReply(nil, radius.ProtocolError, req)
+		b.AddUint32(radius.ErrorCause, 601)
+		return seal(&b)
+	}
+	for port := range 2 {
+		t.Run(fmt.Sprint(port), func(t *testing.T) {
+			w := twoLanes(t, "udp", "tcp", "", 2)
+			h0, h1 := w.homeOn(0, "tcp"), w.homeOn(1, "tcp")
+			nas := w.udp(w.nas, "192.0.2.2:4000", nil)
+			req := access(1, "bob", "hello")
+			nas.send("192.0.2.1:1812", req)
+			w.reply(nas.receive(), req)
+			h0.answer = declines
+			request := map[radius.Code]func(id uint8) []byte{
+				radius.AccessRequest:     func(id uint8) []byte { return access(id, "bob", "hello") },
+				radius.AccountingRequest: func(id uint8) []byte { return accounting(id, "bob") },
+			}
+			for i, code := range []radius.Code{radius.AccessRequest, radius.AccountingRequest} {
+				h1.answer = nil
+				req := request[code](2)
+				began := w.sim.Now()
+				nas.send(fmt.Sprint("192.0.2.1:", 1812+port), req)
+				if p := w.reply(nas.receive(), req); p.Code() == radius.ProtocolError || !p.Code().Answers(code) || w.sim.Now().Sub(began) > time.Second {
+					t.Errorf("%v: %v after %v", code, p.Code(), w.sim.Now().Sub(began))
+				}
+				h1.answer = declines
+				req = request[code](3)
+				nas.send(fmt.Sprint("192.0.2.1:", 1812+port), req)
+				if code == radius.AccountingRequest {
+					nas.none(time.Minute)
+				} else if p := w.reply(nas.receive(), req); p.Code() != radius.AccessReject {
+					t.Errorf("%v", p.Code())
+				}
+				if h0.count != 3+2*i || h1.count != 2+2*i {
+					t.Errorf("the home servers got %d and %d", h0.count, h1.count)
+				}
+			}
+			if w.logged("home server zombie")+w.logged("no home server lives") != 0 || w.logged("concerns this hop alone") == 0 {
+				t.Error("what is logged is wrong")
+			}
+			w.idle()
+		})
+	}
+}
