@@ -110,6 +110,42 @@ func TestDuplicateSupersedes(t *testing.T) {
 	w.reply(nas.receive(), one)
 }
 
+// Clients that count the identifiers of authentication and accounting apart use one for both at a time, also on one port: neither request ends
+// the other.
+func TestDuplicateOfAnotherCode(t *testing.T) {
+	for _, from := range []string{"udp", "tcp"} {
+		t.Run(from, func(t *testing.T) {
+			pre := &world{T: t}
+			w := newWorld(t, pre.listenText("l", from, gatewayAddr)+clientText+homeText(0, "\tacct_port = 1812\n")+poolText)
+			h := w.home(0)
+			h.silent = true
+			requests := [][]byte{access(1, "bob", "hello"), accounting(1, "bob")}
+			var send func([]byte)
+			var receive func() []byte
+			if from == "udp" {
+				nas := w.udp(w.nas, "192.0.2.2:4000", nil)
+				send, receive = func(p []byte) { nas.send("192.0.2.1:1812", p) }, nas.receive
+			} else {
+				nas := w.dial(from)
+				send, receive = nas.send, nas.receive
+			}
+			for _, req := range requests {
+				send(req)
+			}
+			w.until("both are there", func() bool { return h.count == 2 })
+			for i, req := range requests {
+				h.send(h.accept(h.seen[i]))
+				if p := w.reply(receive(), req); !p.Code().Answers(radius.Code(req[0])) {
+					t.Errorf("%v to %v", p.Code(), radius.Code(req[0]))
+				}
+			}
+			if n := w.gateway.clients["/nas"].Outcomes[OutcomeSuperseded].Load(); n != 0 {
+				t.Errorf("%d are superseded", n)
+			}
+		})
+	}
+}
+
 // Where the client is a stream, which repeats nothing, and the home server is not, requests are repeated by the times of RFC 5080.
 func TestDuplicateRetransmission(t *testing.T) {
 	for _, to := range []string{"udp", "tls+udp"} {

@@ -93,10 +93,11 @@ func (s *source) request(client *Client, m *transport.Message) {
 	client.state.Requests.Add(1)
 	s.listen.Counts.Requests.Add(1)
 	l := s.lane
-	key := transport.Key{Via: s.id, Peer: m.Remote, Local: m.Local, ID: uint16(p.ID())}
+	// A client may have a counter for each code, as where they go to ports of their own, and take one port for all here.
+	key := transport.Key{Via: s.id, Peer: m.Remote, Local: m.Local, ID: uint16(p.Code())<<8 | uint16(p.ID())}
 	if e := l.table.Find(&key); e != nil {
 		before := l.ofExchange(e)
-		if [16]byte(p.Authenticator()) == before.vector && p.Code() == before.code {
+		if [16]byte(p.Authenticator()) == before.vector {
 			before.duplicate()
 			return
 		}
