@@ -111,8 +111,12 @@ func (c *Call) Doubt() {
 	if l == nil || !l.heard.Before(c.since) || l.pool.peer.datagram && !l.conn.layered {
 		return // a plain socket for datagrams has a peer that remembers nothing
 	}
+	l.doubted = true
 	l.retire()
 }
+
+// Doubted tells whether Doubt was right to say so: nothing has come on the Call's connection since.
+func (c *Call) Doubted() bool { return c.link != nil && c.link.doubted && c.link.heard.Before(c.since) }
 
 // errOverdue ends a connection that was not up in the time that a Call had.
 var errOverdue = errors.New("the connection took too long")

@@ -22,6 +22,7 @@ type link struct {
 	uses    int
 	up      bool
 	retires bool // it takes no more, and goes when nothing is under way
+	doubted bool // an answer on it was overdue
 	over    bool
 	proven  bool
 	since   time.Time // when it began

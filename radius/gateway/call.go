@@ -55,6 +55,9 @@ func (r *request) expire(now time.Time) {
 	if r.proceed() {
 		return
 	}
+	if last.IsDatagram() && !r.source.conn.IsDatagram() && r.anew(last) {
+		return // nobody else sends it again
+	}
 	if r.sent < homesMax && !r.patient && r.waiting() {
 		// There is nobody else to ask: what comes late is better than nothing.
 		r.patient = true
@@ -62,6 +65,19 @@ func (r *request) expire(now time.Time) {
 		return
 	}
 	r.nobody()
+}
+
+// anew sends the request to the home server of c once more, on another connection, where the peer of c's may have forgotten that; false: that is not
+// so, or it could not be. It is for when it is to be sent again anyway.
+func (r *request) anew(c *call) bool {
+	if r.again != nil || r.sent == homesMax || c.pool != r.pool || !c.Doubted() {
+		return false
+	}
+	if !r.try(c.index) {
+		return false
+	}
+	r.again = c
+	return true
 }
 
 // doubt has other requests take another connection.

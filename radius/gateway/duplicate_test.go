@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/frio-io/frio/radius"
+	"github.com/frio-io/frio/sim"
 )
 
 // Of n copies at most n go on to a home server, never one of our own; once it is answered none does.
@@ -142,6 +143,56 @@ func TestDuplicateOfAnotherCode(t *testing.T) {
 			if n := w.gateway.clients["/nas"].Outcomes[OutcomeSuperseded].Load(); n != 0 {
 				t.Errorf("%d are superseded", n)
 			}
+		})
+	}
+}
+
+// The only home server has forgotten a connection without a word. A copy of the request that comes when its answer is overdue goes by another one;
+// where the client is a stream that sends none, the request itself does.
+func TestDuplicateForgotten(t *testing.T) {
+	for _, c := range []struct{ from, to string }{{"udp", "tls+udp"}, {"tcp", "tls+udp"}, {"udp", "tcp"}, {"udp", "tls+tcp"}} {
+		t.Run(c.from+" "+c.to, func(t *testing.T) {
+			pre := &world{T: t}
+			w := newWorld(t, pre.listenText("l", c.from, gatewayAddr)+clientText+pre.homeOnText(0, c.to, acctHere(c.to))+poolText)
+			h := w.homeOn(0, c.to)
+			var send func([]byte)
+			var receive func() []byte
+			var none func(time.Duration)
+			if c.from == "udp" {
+				nas := w.udp(w.nas, "192.0.2.2:4000", nil)
+				send, receive, none = func(p []byte) { nas.send("192.0.2.1:1812", p) }, nas.receive, nas.none
+			} else {
+				nas := w.dial(c.from)
+				send, receive, none = nas.send, nas.receive, nas.none
+			}
+			req := access(1, "bob", "hello")
+			send(req)
+			w.reply(receive(), req)
+			if c.to == "tls+udp" {
+				w.sim.SetLink(w.host, w.homes[0], sim.Link{Loss: 1})
+				w.placeDies(w.homes[0])
+				h = w.homeOn(0, c.to)
+				w.sim.SetLink(w.host, w.homes[0], sim.Link{})
+			} else {
+				h.silent = true // on the connection that there is
+			}
+			req = access(2, "bob", "hello")
+			send(req)
+			none(2500 * time.Millisecond)
+			w.until("its answer is overdue", func() bool { return w.logged(`"home server zombie"`) == 1 })
+			before := h.count
+			h.silent = false
+			if c.from == "udp" {
+				send(req)
+			}
+			if p := w.reply(receive(), req); p.Code() != radius.AccessAccept {
+				t.Errorf("%v", p.Code())
+			}
+			if h.count != before+1 {
+				t.Errorf("the home server got it %d times", h.count-before)
+			}
+			none(10 * time.Second)
+			w.idle()
 		})
 	}
 }

@@ -282,7 +282,9 @@ func (r *request) duplicate() {
 	// The home server that was asked last: the one before has had its time.
 	for i := r.sent - 1; i >= 0; i-- {
 		if c := &r.calls[i]; c.active() {
-			c.sendAgain()
+			if !r.anew(c) {
+				c.sendAgain()
+			}
 			return
 		}
 	}
