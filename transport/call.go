@@ -16,7 +16,7 @@ type Caller interface {
 	// Answer gives a message with the Call's identifier, whose data is lent. True: it is the answer, and the Call is over. False: it is not,
 	// which is counted, and the Call goes on.
 	Answer(c *Call, m *Message) bool
-	// Lost says that the Call is over without an answer: its connection died, or could not be opened, or the peer refuses (ErrRefused).
+	// Lost says that the Call is over without an answer: its connection died, or could not be opened, or nobody is there (it wraps ErrRefused).
 	Lost(c *Call, err error)
 	Describe() string
 }

@@ -15,7 +15,7 @@
 // A Port is a listening IO: it accepts, gives each Conn to the thread that the pool finds for it, and rests where accepting fails.
 //
 // A Pool is the connections of one thread to one Peer: they are opened on first use, as many as the requests need and the peer's budgets,
-// which all threads share, allow. A Call is one request under way on one of them. When its connection dies, or the peer refuses, its owner is
+// which all threads share, allow. A Call is one request under way on one of them. When its connection dies, or nobody is there, its owner is
 // told at once.
 //
 // An Exchange is a request that came, until its answer is forgotten: a Table finds the duplicate by who sent it.

@@ -2,6 +2,7 @@ package transport
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"syscall"
@@ -206,25 +207,26 @@ func (l *link) Room(*Conn) { l.pool.serve() }
 // Fault is of one datagram. That nobody is there concerns all that is under way.
 func (l *link) Fault(c *Conn, err error) {
 	l.pool.peer.Counts.Faults.Add(1)
-	if !refused(err) {
+	refusal := refusalOf(err)
+	if refusal == nil {
 		return
 	}
 	// Whom Lost tells may cancel others of these, and start again on this socket: the peer's next word is about those.
 	for id, call := range append([]*Call(nil), l.calls...) {
 		if call != nil && l.calls[id] == call {
-			call.lost(ErrRefused)
+			call.lost(refusal)
 		}
 	}
 }
 
-// refused tells whether an error of datagrams says that the peer is not there.
-func refused(err error) bool {
+// refusalOf is what is told of an error of datagrams that says that the peer is not there; nil of any other.
+func refusalOf(err error) error {
 	for _, errno := range []syscall.Errno{syscall.ECONNREFUSED, syscall.EHOSTUNREACH, syscall.ENETUNREACH, syscall.EHOSTDOWN} {
 		if errors.Is(err, errno) {
-			return true
+			return fmt.Errorf("%w: %w", ErrRefused, errno)
 		}
 	}
-	return false
+	return nil
 }
 
 // End is called when the peer has ended the connection, or it is lost.

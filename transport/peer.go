@@ -16,8 +16,8 @@ var (
 	ErrNoConnection = errors.New("no connection to the peer is left")
 	// ErrDown: this thread's last connections failed, and it is too early to try again: another thread may have one that is up.
 	ErrDown = errors.New("the peer cannot be reached")
-	// ErrRefused: the peer's system says that nobody is there.
-	ErrRefused = errors.New("the peer refuses")
+	// ErrRefused: nobody is there, by the word of the peer's system or of one on the way to it. What is told wraps the errno too.
+	ErrRefused = errors.New("nobody is there")
 	// ErrNoAnswer: all retransmissions are done.
 	ErrNoAnswer = errors.New("no answer")
 )

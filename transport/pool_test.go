@@ -2,8 +2,10 @@ package transport
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net"
+	"syscall"
 	"testing"
 	"time"
 
@@ -311,10 +313,32 @@ func TestRefused(t *testing.T) {
 		b.over(append(list[:7:7], list[8:]...), 0, 1)
 		b.over([]*request{list[7]}, 0, 0)
 		b.over([]*request{again}, 0, 1)
-		if list[3].losts[0] != ErrRefused || again.losts[0] != ErrRefused {
-			t.Errorf("lost by %v, %v", list[3].losts, again.losts)
+		for _, r := range []*request{list[3], again} {
+			if err := r.losts[0]; !errors.Is(err, ErrRefused) || !errors.Is(err, syscall.ECONNREFUSED) {
+				t.Errorf("lost by %v", err)
+			}
 		}
 	})
+}
+
+// Who is told that nobody is there is told what the system says of it. Other errors of a datagram move nothing.
+func TestRefusedBecause(t *testing.T) {
+	for _, c := range []struct {
+		errno syscall.Errno
+		lost  bool
+	}{{syscall.EHOSTUNREACH, true}, {syscall.ENETUNREACH, true}, {syscall.EHOSTDOWN, true}, {syscall.ENOBUFS, false}} {
+		onSim(t, func(b *bench) {
+			peer := b.refuses("udp")
+			b.Host().Inject("SendPackets", 1, c.errno)
+			r := b.started(peer.Pool(b.lane), 1)[0]
+			b.Spin(3)
+			want := "[nobody is there: " + c.errno.Error() + "]"
+			if got := fmt.Sprint(r.losts); (got == want) != c.lost || c.lost && !errors.Is(r.losts[0], c.errno) {
+				t.Errorf("%v: lost by %s", c.errno, got)
+			}
+			r.Cancel()
+		})
+	}
 }
 
 // While a peer cannot be reached, each attempt after the first waits longer, from 100 ms to 800 ms, less up to a quarter; a connection that comes

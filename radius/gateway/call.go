@@ -246,7 +246,8 @@ func (c *call) gone(err error) {
 		return
 	}
 	r := c.request
-	if !c.wire || err == transport.ErrRefused {
+	refused := errors.Is(err, transport.ErrRefused)
+	if !c.wire || refused {
 		c.refuses(err)
 	} else {
 		c.port().broke(r.lane.lane.Loop().Now(), err)
@@ -259,7 +260,7 @@ func (c *call) gone(err error) {
 	if r.advance() || r.waiting() {
 		return
 	}
-	if last && c.wire && err != transport.ErrRefused && r.again == nil && !c.port().peer.IsDatagram() {
+	if last && c.wire && !refused && r.again == nil && !c.port().peer.IsDatagram() {
 		r.again = c
 		r.sent--
 		if c.pool == r.pool && r.try(c.index) {

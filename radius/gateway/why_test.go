@@ -23,7 +23,7 @@ func TestWhyDown(t *testing.T) {
 		unknown = "handshake: unknown CA: the peer refused our certificate: unknown_ca (RFC 8446, Section 6.2): its chain leads to no CA that the peer trusts"
 	)
 	for _, c := range []struct{ stack, how, zombie, dead string }{
-		{"udp", "refused", "the peer refuses", ""},
+		{"udp", "refused", "nobody is there: connection refused", ""},
 		{"udp", "silent", "no answer in response_window", "no answer to Status-Server"},
 		{"tcp", "refused", fmt.Sprintf(refused, 1812), ""},
 		{"tcp", "silent", "no answer in response_window", "no answer to Status-Server"},
