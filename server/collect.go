@@ -71,6 +71,8 @@ var (
 	clientRefused  = counter("client_refused_connections", "Connections of a client that were closed because of its max_connections.", "clients", "client")
 	clientDropped  = counter("client_dropped", "Packets of a client that were dropped, by what was wrong with them.", "clients", "client", "reason")
 
+	clientLatency = prometheus.NewDesc("frio_client_latency_seconds", "From a request of a client to its answer.", []string{"clients", "client"}, nil)
+
 	homeState    = gauge("home_server_state", "1 for the state that a port of a home server is in.", "home_server", "port", "state")
 	homeAnswers  = counter("home_server_answers", "Good replies, to checks too.", "home_server", "port")
 	homeTimeouts = counter("home_server_timeouts", "Requests that were not answered in response_window.", "home_server", "port")
@@ -257,6 +259,7 @@ func (c collector) gateway(g *gateway.Gateway) {
 		for r := range radius.ReasonCount {
 			c.put(clientDropped, one.Dropped[r].Load(), one.List, one.Name, r.String())
 		}
+		c.histogram(clientLatency, &one.Latency, one.List, one.Name)
 	}
 	for _, h := range g.Homes() {
 		c.home(&h)

@@ -42,6 +42,7 @@ type ClientState struct {
 	Duplicates atomic.Uint64
 	Outcomes   [OutcomeCount]atomic.Uint64
 	Dropped    [radius.ReasonCount]atomic.Uint64 // requests, by what was wrong with them
+	Latency    Histogram                         // as of ListenCounts
 
 	of             *Client     // of the configuration that was loaded last; guarded by Gateway.mu
 	seenMA         atomic.Bool // an Access-Request without EAP-Message had a good Message-Authenticator

@@ -262,8 +262,8 @@ func TestDuplicateStream(t *testing.T) {
 	}
 }
 
-// A listen's latency is the client's: over all home servers that were asked, and without what was answered again.
-func TestListenLatency(t *testing.T) {
+// The latency of a listen and of a client is what the client sees: over all home servers that were asked, and without what was answered again.
+func TestLatency(t *testing.T) {
 	w := newWorld(t, udpListen+homeText(0, "")+homeText(1, "")+poolTwo)
 	w.home(0).silent = true
 	w.home(1)
@@ -273,9 +273,11 @@ func TestListenLatency(t *testing.T) {
 		nas.send("192.0.2.1:1812", req)
 		w.reply(nas.receive(), req)
 	}
-	at, count, seconds := w.listens[0].Counts.Latency.Cumulative()
-	if count != 1 || at[2.5] != 0 || at[5] != 1 || seconds < 3 || seconds > 3.1 {
-		t.Errorf("%d answers after %v s, %v", count, seconds, at)
+	for of, h := range map[string]*Histogram{"listen": &w.listens[0].Counts.Latency, "client": &w.gateway.Clients()[0].Latency} {
+		at, count, seconds := h.Cumulative()
+		if count != 1 || at[2.5] != 0 || at[5] != 1 || seconds < 3 || seconds > 3.1 {
+			t.Errorf("%s: %d answers after %v s, %v", of, count, seconds, at)
+		}
 	}
 	if _, count, seconds := w.gateway.Homes()[1].Ports[0].Counts.Latency.Cumulative(); count != 1 || seconds > 0.1 {
 		t.Errorf("of the home server: %d answers after %v s", count, seconds)

@@ -357,7 +357,9 @@ func (r *request) reply(msg []byte, outcome Outcome) {
 	now := r.lane.lane.Loop().Now()
 	r.source.last = now
 	r.source.listen.Counts.Answers.Add(1)
-	r.source.listen.Counts.Latency.Observe(now.Sub(r.began))
+	took := now.Sub(r.began)
+	r.source.listen.Counts.Latency.Observe(took)
+	r.client.state.Latency.Observe(took)
 	if r.lane.gateway.tracing() {
 		r.lane.traceOut(r, msg)
 	}
