@@ -42,9 +42,6 @@ type Call struct {
 // Active tells whether it is under way.
 func (c *Call) Active() bool { return c.pool != nil }
 
-// Sent tells whether it was sent on a connection.
-func (c *Call) Sent() bool { return c.link != nil }
-
 // IsDatagram tells whether it goes by datagrams.
 func (c *Call) IsDatagram() bool { return c.pool != nil && c.pool.peer.datagram }
 
@@ -68,8 +65,8 @@ func (c *Call) Again() bool {
 	return true
 }
 
-// Retransmit has the Call send itself again by the times of RFC 5080, Section 2.2.1, until it is over; at their end Lost tells ErrNoAnswer. Of a
-// stream it only waits for that end.
+// Retransmit has the Call send itself again by the times of RFC 5080, Section 2.2.1, until it is over; at their end it gives up, and Lost tells
+// ErrNoAnswer. Of a stream it only waits for that end.
 func (c *Call) Retransmit(times Retransmission) {
 	if c.pool == nil {
 		panic("transport: Retransmit of a call that is not under way")
@@ -88,7 +85,9 @@ func (t *callTimer) Expire(now time.Time) {
 	c := (*Call)(t)
 	at := c.again.Next(c.pool.random())
 	if at.IsZero() {
-		c.lost(ErrNoAnswer)
+		owner := c.owner
+		c.GiveUp()
+		owner.Lost(c, ErrNoAnswer)
 		return
 	}
 	c.Again()

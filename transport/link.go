@@ -95,6 +95,7 @@ func (l *link) send(c *Call) error {
 	p.peer.Counts.Requests.Add(1)
 	if p.peer.limits.Uses > 0 && l.uses >= p.peer.limits.Uses {
 		l.retires = true
+		p.publish()
 	}
 	return nil
 }
@@ -115,6 +116,7 @@ func (l *link) release(c *Call) {
 // retire has it take no more requests.
 func (l *link) retire() {
 	l.retires = true
+	l.pool.publish()
 	l.leaveIdle()
 }
 

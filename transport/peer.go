@@ -123,7 +123,7 @@ func (p *Peer) Pool(l *Lane) *Pool {
 }
 
 // Elsewhere returns the index of another lane that may take a request for which Start has given err: after ErrNoConnection one that has
-// connections, after ErrDown one that has some that are up; of several the one with the fewest requests under way. False if none may.
+// connections, after ErrDown one that has some that are up and take requests; of several the one with the fewest requests under way. False if none may.
 func (p *Peer) Elsewhere(l *Lane, err error) (index int, ok bool) {
 	down := errors.Is(err, ErrDown)
 	if !down && err != ErrNoConnection {

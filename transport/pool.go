@@ -23,7 +23,7 @@ type Pool struct {
 	opening int          // of links: on their way
 	start   int          // of Limits.Start: still to be opened
 	count   atomic.Int64 // of links, for other threads, as of what follows
-	ups     atomic.Int64 // of them that are up
+	ups     atomic.Int64 // of them that are up and take requests
 	busy    atomic.Int64 // Calls
 	need    time.Time    // since when all connections have been busy; zero: they are not
 	pause   time.Duration
@@ -358,8 +358,15 @@ func (p *Pool) Close(err error) {
 	p.timer.Stop()
 }
 
-// Up is how many connections are open.
-func (p *Pool) Up() int { return len(p.links) - p.opening }
+// Up is how many connections are open and take requests.
+func (p *Pool) Up() (count int) {
+	for _, l := range p.links {
+		if l.up && !l.retires {
+			count++
+		}
+	}
+	return count
+}
 
 // Debug writes everything about the connections.
 func (p *Pool) Debug(w io.Writer) {

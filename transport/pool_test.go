@@ -183,11 +183,11 @@ func TestOpenDelay(t *testing.T) {
 		pool := peer.Pool(b.lane)
 		list := b.started(pool, 2)
 		b.Pass(290 * time.Millisecond)
-		if peer.Connections() != 1 || list[1].Sent() {
+		if peer.Connections() != 1 || list[1].link != nil {
 			t.Errorf("%d connections before the delay is over", peer.Connections())
 		}
 		b.Pass(20 * time.Millisecond)
-		if peer.Connections() != 2 || !list[1].Sent() {
+		if peer.Connections() != 2 || list[1].link == nil {
 			t.Errorf("%d connections after it", peer.Connections())
 		}
 	})

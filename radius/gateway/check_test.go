@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"fmt"
+	"syscall"
 	"testing"
 	"time"
 
@@ -77,5 +78,37 @@ func TestCheckAccounting(t *testing.T) {
 	w.pass(time.Minute)
 	if p := w.gateway.Homes()[0].Ports[1]; p.Life != "alive" || p.Counts.Answers.Load() < 5 || w.logged("zombie") > 0 {
 		t.Errorf("it is %s, after %d answers", p.Life, p.Counts.Answers.Load())
+	}
+}
+
+// A watched home server whose owner cannot connect is checked over a connection that another thread has: it lives as long as it answers there, is
+// found out when it does not, and is back when it does again.
+func TestCheckOverAnotherThread(t *testing.T) {
+	for _, to := range []string{"tcp", "tls+tcp"} {
+		t.Run(to, func(t *testing.T) {
+			w := twoLanes(t, "udp", to, "\tstatus_check = status-server\n\tlimit {\n\t\tmax_connections = 8\n\t}\n", 1)
+			h := w.homeOn(0, to)
+			nas := w.udp(w.nas, "192.0.2.2:4000", nil)
+			req := access(1, "bob", "hello")
+			nas.send("192.0.2.1:1813", req)
+			w.reply(nas.receive(), req)
+			w.host.InjectAll("Connect", syscall.ECONNREFUSED)
+			w.pass(5 * time.Minute)
+			if h.checks < 25 || h.checks > 40 || len(h.conns) != 1 || w.logged("home server zombie") != 0 {
+				t.Errorf("%d checks, on %d connections; zombie %d times", h.checks, len(h.conns), w.logged("home server zombie"))
+			}
+			h.silent = true
+			w.pass(30 * time.Second)
+			if life := w.gateway.Homes()[0].Life; life != "dead" || w.logged("no answer to Status-Server") == 0 {
+				t.Errorf("it is silent, and %s", life)
+			}
+			h.silent = false
+			w.host.InjectAll("Connect", 0)
+			w.pass(3 * time.Second)
+			if life := w.gateway.Homes()[0].Life; life != "alive" {
+				t.Errorf("it answers, and is %s", life)
+			}
+			w.idle()
+		})
 	}
 }

@@ -65,6 +65,16 @@ func (l *lane) keysOf(s *Secret) *radius.Keys {
 	return k
 }
 
+// do calls f on the lane's thread, at once if that is the caller's, whose lane is from. A loop that has no room, or has stopped, does not come to
+// it.
+func (l *lane) do(from *lane, f func()) {
+	if l == from {
+		f()
+		return
+	}
+	_ = l.lane.Loop().Post(f)
+}
+
 // authenticator fills in a Request Authenticator: unpredictable, and unique over the secret's life (RFC 2865, Section 3).
 func (l *lane) authenticator(a *[16]byte) { _, _ = l.random.Read(a[:]) }
 

@@ -168,19 +168,13 @@ func (p *port) become(next life, now time.Time) {
 	}
 }
 
-// arm sets the timer, by up to a tenth earlier, so that gateways that began together do not check together; and to when a check ends.
+// arm sets the timer, by up to a tenth earlier, so that gateways that began together do not check together.
 func (p *port) arm(d time.Duration) {
 	loop := p.home.owner.lane.Loop()
 	if d > 0 {
 		d -= time.Duration(p.home.owner.random.Uint64() % uint64(d/10+1))
 	}
-	at := loop.Now().Add(d)
-	for i := range p.checks {
-		if c := &p.checks[i]; c.Active() && c.expires.Before(at) {
-			at = c.expires
-		}
-	}
-	p.timer.Set(loop, at)
+	p.timer.Set(loop, loop.Now().Add(d))
 }
 
 // portTimer is the port as its timer sees it.
@@ -193,13 +187,18 @@ func (t *portTimer) Expire(now time.Time) {
 	if p.home.gone.Load() {
 		return
 	}
-	p.endChecks(now)
 	switch p.life() {
 	case alive:
-		if now.UnixNano()-p.lastReply.Load() >= int64(p.home.cfg.CheckInterval) && !p.checking() {
+		interval := p.home.cfg.CheckInterval
+		switch quiet := time.Duration(now.UnixNano() - p.lastReply.Load()); {
+		case quiet < interval-interval/10: // what arm takes off
+			p.arm(interval - quiet)
+		case !p.checking(now):
 			p.probe(now)
+			p.arm(interval)
+		default:
+			p.arm(interval)
 		}
-		p.arm(p.home.cfg.CheckInterval)
 		return
 	case zombie:
 		if now.Sub(p.since) >= p.home.cfg.ZombiePeriod {

@@ -43,7 +43,7 @@ type port struct {
 	// The owner's:
 	since   time.Time // of the present life
 	timer   event.Timer
-	checks  [checksMax]check
+	checks  [checksMax]*check
 	turn    int // of checks: the next one's place
 	answers int // to checks, one after the other
 }
@@ -59,9 +59,6 @@ func newPort(h *homeState, name, called string, one frio.IO) *port {
 			IdleTimeout: limit.IdleTimeout, Lifetime: limit.Lifetime,
 		}, len(h.gateway.lanes))}
 	p.timer.Init((*portTimer)(p))
-	for i := range p.checks {
-		p.checks[i].port = p
-	}
 	return p
 }
 
