@@ -112,3 +112,16 @@ func TestCheckOverAnotherThread(t *testing.T) {
 		})
 	}
 }
+
+// While the program stops nothing is checked: that no connection is opened any more says nothing of a home server.
+func TestCheckWhileStopping(t *testing.T) {
+	pre := &world{T: t}
+	w := newWorld(t, udpListen+pre.homeOnText(0, "tcp", "\tstatus_check = status-server\n"+acctHere("tcp"))+poolText)
+	h := w.homeOn(0, "tcp")
+	w.until("a check comes", func() bool { return h.checks > 0 })
+	w.gateway.drain(w.gateway.lanes[0])
+	w.pass(time.Minute)
+	if h.checks != 1 || w.logged("zombie") != 0 {
+		t.Errorf("%d checks, zombie %d times", h.checks, w.logged("zombie"))
+	}
+}

@@ -184,7 +184,7 @@ func (t *portTimer) Describe() string { return (*port)(t).describe() }
 
 func (t *portTimer) Expire(now time.Time) {
 	p := (*port)(t)
-	if p.home.gone.Load() {
+	if p.home.gone.Load() || p.home.owner.stopping {
 		return
 	}
 	switch p.life() {
