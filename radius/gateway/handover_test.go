@@ -181,6 +181,27 @@ func TestHandOverRetransmission(t *testing.T) {
 	w.idle()
 }
 
+// A stream loses nothing: a copy that comes over one is not sent on, wherever the call is.
+func TestHandOverCopyOverStream(t *testing.T) {
+	w := twoLanes(t, "tcp", "tls+udp", "", 1)
+	h := w.homeOn(0, "tls+udp")
+	first := w.dial("tcp")
+	first.works("tcp", 1)
+	h.silent = true
+	c := w.dialText("home_server x {\n\tprotocol = tcp\n\ttcp {\n\t\tipaddr = 192.0.2.1\n\t\tport = 1813\n\t}\n}\n")
+	req := access(2, "bob", "hello")
+	c.send(req)
+	w.until("it is there", func() bool { return h.count == 2 })
+	c.send(req)
+	c.none(time.Second)
+	if h.count != 2 {
+		t.Errorf("with a copy the home server got %d", h.count)
+	}
+	h.send(h.accept(h.last()))
+	w.reply(c.receive(), req)
+	w.idle()
+}
+
 // The client is gone, or has asked for something else, when the answer comes back.
 func TestHandOverSuperseded(t *testing.T) {
 	w := twoLanes(t, "udp", "tcp", "", 1)

@@ -290,11 +290,13 @@ func (r *request) duplicate() {
 	}
 }
 
+// sendAgain passes on a copy that the client sent. What comes over a stream was not lost.
 func (c *call) sendAgain() {
 	switch {
+	case !c.request.source.conn.IsDatagram():
 	case c.far != nil:
 		c.far.sendAgain()
-	case c.request.source.conn.IsDatagram():
+	default:
 		c.Again()
 	}
 }
