@@ -138,9 +138,9 @@ func (b *Builder) room(n, limit, header int) bool {
 // Authenticator returns what hidden values are made with: the authenticator given to NewRequest, or that of the request.
 func (b *Builder) Authenticator() []byte { return b.out[b.base+4 : b.base+HeaderSize] }
 
-// HidePassword adds a User-Password, at most 128 bytes of it (RFC 2865, Section 5.2).
+// HidePassword adds a User-Password, of at most MaxPassword bytes (RFC 2865, Section 5.2).
 func (b *Builder) HidePassword(k *Keys, value []byte) bool {
-	if len(value) > 128 {
+	if len(value) > MaxPassword {
 		b.err = ErrHidden
 		return false
 	}

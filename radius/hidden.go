@@ -100,7 +100,7 @@ func (h *hop) rehide(how hiding, v []byte) bool {
 	switch how {
 	case password:
 		// RFC 2865, Section 5.2: 16 to 128 octets.
-		if len(v) == 0 || len(v) > 128 || len(v)%16 != 0 {
+		if len(v) == 0 || len(v) > MaxPassword || len(v)%16 != 0 {
 			return false
 		}
 		h.blocks(v, nil, nil)
@@ -155,7 +155,7 @@ func (k *Keys) hide(v, vector, salt []byte) {
 // memory in the clear. It allocates nothing.
 func (k *Keys) IsPassword(request Packet, password string) bool {
 	theirs, ok := request.Find(UserPassword)
-	if !ok || len(password) > 128 || len(theirs) != max(16, (len(password)+15)&^15) {
+	if !ok || len(password) > MaxPassword || len(theirs) != max(16, (len(password)+15)&^15) {
 		return false
 	}
 	last, differ := request.Authenticator(), 0

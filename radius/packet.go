@@ -11,10 +11,12 @@ const (
 	MaxSize    = 4096
 )
 
-// MaxValue is the longest value of a standard attribute; MaxVendorValue that of an attribute in a Vendor-Specific of its own.
+// MaxValue is the longest value of a standard attribute; MaxVendorValue that of an attribute in a Vendor-Specific of its own; MaxPassword is the
+// longest password that a User-Password hides.
 const (
 	MaxValue       = 253
 	MaxVendorValue = 247
+	MaxPassword    = 128
 )
 
 // Frame returns the length of the first message in b, in bytes, for streams. n is 0 while b holds fewer than 4. An error says that framing is lost.

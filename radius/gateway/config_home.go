@@ -249,6 +249,12 @@ func (r *reader) checks(cs *conf.Section, h *Home, k *homeKeys) {
 		if h.Type&HomeAuth != 0 && given("password") == nil {
 			r.failSection(cs, "status_check = request needs a password for type %v", h.Type)
 		}
+		if len(h.CheckUser) > radius.MaxValue {
+			r.fail(given("username"), "longer than %d bytes (RFC 2865, Section 5.1)", radius.MaxValue)
+		}
+		if k.Password != nil && len(k.Password.Reveal()) > radius.MaxPassword {
+			r.fail(given("password"), "longer than %d bytes (RFC 2865, Section 5.2)", radius.MaxPassword)
+		}
 		if h.Type == HomeCoA {
 			r.failSection(cs, "status_check = request is not possible for type coa: there is no request that does no harm")
 		}

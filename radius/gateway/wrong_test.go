@@ -370,10 +370,19 @@ home_server b {
 	secret = s
 	status_check = request
 	username = x
+}
+home_server c {
+	ipaddr = 192.0.2.1
+	secret = s
+	status_check = request
+	username = "`+strings.Repeat("u", 254)+`"
+	password = "`+strings.Repeat("p", 129)+`"
 }`, `
 gw.conf:1:1: home_server a: status_check = request needs a username
 gw.conf:1:1: home_server a: status_check = request needs a password for type auth+acct
-gw.conf:6:1: home_server b: status_check = request is not possible for type coa: there is no request that does no harm`},
+gw.conf:6:1: home_server b: status_check = request is not possible for type coa: there is no request that does no harm
+gw.conf:17:13: username: longer than 253 bytes (RFC 2865, Section 5.1)
+gw.conf:18:13: password: longer than 128 bytes (RFC 2865, Section 5.2)`},
 		{"pools", `
 home_server a {
 	type = auth
