@@ -36,7 +36,8 @@ type Rules struct {
 }
 
 // Modify replaces a value that Pattern matches. The whole value becomes Replacement, in which \1 to \9 stand for what the groups of Pattern
-// matched. Rules for the same attribute are tried one after the other, each on what the one before left.
+// matched. Rules for the same attribute are tried one after the other, each on what the one before left, which has to fit into
+// an attribute.
 type Modify struct {
 	ID
 	Pattern     *regexp.Regexp
@@ -235,11 +236,11 @@ func (r *Rewrite) apply(id ID, value []byte, seen *uint64) (out []byte, stays bo
 	if a&change != 0 {
 		for i := range r.modify {
 			if m := &r.modify[i]; m.ID == id {
-				value = m.replace(value)
+				value = m.Replace(value)
 			}
-		}
-		if len(value) > MaxValue {
-			return nil, false, ErrRewrite
+			if len(value) > MaxValue {
+				return nil, false, ErrRewrite
+			}
 		}
 	}
 	if a&seek != 0 {
@@ -264,10 +265,7 @@ func (r *Rewrite) Value(id ID, value []byte) ([]byte, error) {
 }
 
 // Replace returns what becomes of value, itself where the pattern does not match. Then it allocates nothing.
-func (m *Modify) Replace(value []byte) []byte { return m.replace(value) }
-
-// replace returns the new value, or value itself where the pattern does not match.
-func (m *Modify) replace(value []byte) []byte {
+func (m *Modify) Replace(value []byte) []byte {
 	if !m.Pattern.Match(value) { // allocates nothing
 		return value
 	}

@@ -127,6 +127,21 @@ func TestRewriteAdded(t *testing.T) {
 	}
 }
 
+// TestRewriteBound: each rule's result has to fit into an attribute, not only the last one's: rules that double a value would need any memory.
+func TestRewriteBound(t *testing.T) {
+	long := modify(0, 18, `(.*)`, strings.Repeat(`\1`, 3))
+	short := modify(0, 18, `.*`, `x`)
+	value := []byte(strings.Repeat("v", 100))
+	for _, c := range []struct {
+		rules []Modify
+		want  error
+	}{{[]Modify{long}, ErrRewrite}, {[]Modify{long, short}, ErrRewrite}, {[]Modify{short, long, short}, nil}} {
+		if _, err := rewrite(t, Rules{Modify: c.rules}).Value(ID{0, 18}, value); err != c.want {
+			t.Errorf("%d rules: %v", len(c.rules), err)
+		}
+	}
+}
+
 // TestRewriteGrows: a sub-attribute that does not fit any more goes into a Vendor-Specific of its own; a value that fits nowhere is an error.
 func TestRewriteGrows(t *testing.T) {
 	full := "1aff 00000009 017c" + strings.Repeat("61", 122) + "027d" + strings.Repeat("62", 123)

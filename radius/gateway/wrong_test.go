@@ -375,8 +375,8 @@ home_server c {
 	ipaddr = 192.0.2.1
 	secret = s
 	status_check = request
-	username = "`+strings.Repeat("u", 254)+`"
-	password = "`+strings.Repeat("p", 129)+`"
+	username = "` + strings.Repeat("u", 254) + `"
+	password = "` + strings.Repeat("p", 129) + `"
 }`, `
 gw.conf:1:1: home_server a: status_check = request needs a username
 gw.conf:1:1: home_server a: status_check = request needs a password for type auth+acct
