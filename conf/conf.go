@@ -91,6 +91,7 @@ type Pair struct {
 	valueAs spelling
 	parts   []part // of a value that is not expanded yet
 	err     *Error // its mistake, reported already
+	after   *Pair  // what it stands behind, with a comma and no space between: it may be the end of that one's value
 	kind    pairKind
 	state   pairState
 	taken   bool

@@ -15,6 +15,7 @@ type parser struct {
 	errs      Errors
 	mute      int             // a string lost its continuation: what follows is its rest, up to a line that is well formed
 	muted     bool            // the line had a mistake
+	after     *Pair           // what the statement that is being parsed may belong to: see Pair
 	skipBrace bool            // the next statement is a brace whose section is open already
 	full      bool            // maxErrors mistakes: the rest is not read
 	files     []openFile      // being read, the innermost last
@@ -37,6 +38,9 @@ func (p *parser) failAt(pos Pos, format string, args ...any) *Error {
 }
 
 func (p *parser) fail(e *Error) *Error {
+	if p.after != nil {
+		e = p.after.cut(e.Pos)
+	}
 	if p.mute > 0 {
 		p.muted = true
 		return e
@@ -113,7 +117,9 @@ func (p *parser) line(l *line) {
 		p.resume(l, 0)
 		return
 	}
+	defer func() { p.after = nil }()
 	for off := l.skipSpace(0); !l.atEnd(off) && !p.full; off = l.skipSpace(off) {
+		p.after = p.behind(l, off)
 		if l.text[off] == '}' {
 			if p.cur == p.base {
 				p.failAt(l.pos(off), "closing brace without a section")
@@ -130,6 +136,23 @@ func (p *parser) line(l *line) {
 		}
 		off = next
 	}
+}
+
+// behind returns the pair whose value the statement at off may be the end of: one without quotes, and only a comma between them.
+func (p *parser) behind(l *line, off int) *Pair {
+	if off == 0 || l.text[off-1] != ',' || len(p.cur.items) == 0 {
+		return nil
+	}
+	last := p.cur.items[len(p.cur.items)-1].pair
+	if last == nil || last.kind != keyPair || last.Value == "" || last.valueAs.quote != 0 {
+		return nil
+	}
+	return last
+}
+
+// cut is the mistake of text behind the comma that ends the value of p. It does not show that text, which may be the end of a secret.
+func (p *Pair) cut(at Pos) *Error {
+	return &Error{at, fmt.Sprintf("text after the comma that ends the value of `%s`", p.Name), "a value with a comma needs quotes"}
 }
 
 // resume goes over the rest of a line with a mistake. Only its braces count, so that the mistake does not make the
@@ -421,7 +444,7 @@ func (p *parser) close() {
 }
 
 func (p *parser) addPair(pair *Pair) {
-	pair.parent, pair.scope, pair.at = p.cur, p.cur, len(p.cur.items)
+	pair.parent, pair.scope, pair.at, pair.after = p.cur, p.cur, len(p.cur.items), p.after
 	p.expandNow(pair) // before it is there: `x = ${x}` is the x further out
 	p.cur.add(item{pair: pair})
 }

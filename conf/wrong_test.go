@@ -305,3 +305,44 @@ func TestWrong(t *testing.T) {
 		})
 	}
 }
+
+// A value with a comma that has no quotes ends there. What follows may be the rest of a secret: no mistake shows it.
+func TestWrongCommaShowsNoSecret(t *testing.T) {
+	for _, c := range []struct {
+		name, text, want string
+	}{
+		{"a word", "secret = a,MARKED\n", "t:1:12"},
+		{"two words", "secret = a,MARKED more\n", "t:1:19"},
+		{"a key", "secret = a,MARKED=x\n", "t:1:12"},
+		{"a key and a bad value", "secret = a,MARKED=x y\n", "t:1:21"},
+		{"an underscore", "secret = a,_MARKED\n", "t:1:12"},
+		{"a directive", "secret = a,$MARKED\n", "t:1:12"},
+		{"a bracket", "secret = a,MARKED(b)\n", "t:1:18"},
+		{"a quote", "secret = a,\"MARKED\n", "t:1:12"},
+		{"an expansion", "secret = a,%{MARKED}\n", "t:1:12"},
+		{"a misspelt secret", "secrt = a,MARKED\n", "t:1:1: unknown key `secrt`, did you mean `secret`?\nt:1:11"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got := everyMistake("t", c.text, new(settings))
+			name, _, _ := strings.Cut(c.text, " ")
+			want := c.want + ": text after the comma that ends the value of `" + name + "`, a value with a comma needs quotes"
+			if got != want {
+				t.Errorf("got\n%s\nwant\n%s", got, want)
+			}
+		})
+	}
+	for _, text := range []string{"secret = 'a,b'\n", "name = x,secret = y\n", "name = x, secret = y\n"} {
+		if got := everyMistake("t", text, new(settings)); got != "" {
+			t.Errorf("%q: %s", text, got)
+		}
+	}
+	// With a space, or behind quotes, it is what it says.
+	for text, want := range map[string]string{
+		"name = x, nme = y\n":  "t:1:11: unknown key `nme`, did you mean `name`?",
+		"name = 'x',nme = y\n": "t:1:12: unknown key `nme`, did you mean `name`?",
+	} {
+		if got := everyMistake("t", text, new(settings)); got != want {
+			t.Errorf("%q: %s", text, got)
+		}
+	}
+}
