@@ -355,11 +355,15 @@ func (p *parser) header(l *line, pos Pos, name word, off int) (next int, ok bool
 		return at, p.open(pos, name, name2, true)
 	}
 	if rest := strings.TrimRight(l.text, " \t\r"); strings.HasSuffix(rest, "{") && len(rest) > at {
-		p.failAt(l.pos(at), "a section has two names at most")
+		p.fail(&Error{l.pos(at), "a section has two names at most", "one with spaces or brackets needs quotes"})
 		p.open(pos, name, name2, true)
 		return len(rest), true
 	}
-	p.badPair(name, pos, l.pos(off), fmt.Sprintf("`%s` is followed by neither an operator nor a brace", name.text), "")
+	hint := fmt.Sprintf("write `%s = ...`", name.text)
+	if strings.EqualFold(name.text, "include") {
+		hint = "write `$INCLUDE ...`"
+	}
+	p.badPair(name, pos, l.pos(off), fmt.Sprintf("`%s` is followed by neither an operator nor a brace", name.text), hint)
 	return at, false
 }
 

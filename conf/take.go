@@ -118,6 +118,8 @@ func (s *Section) unknownPair(p *Pair) *Error {
 		return p.err
 	case p.kind != keyPair && isKnown && what&knownKey != 0:
 		e.Msg = fmt.Sprintf("`%s` has no value", p.Name)
+	case p.kind != keyPair && isKnown && what == knownSection:
+		e.Msg = fmt.Sprintf("`%s` is a section: write `%s { ... }`", p.Name, p.Name)
 	case p.after != nil && !isKnown:
 		return p.after.cut(p.Pos)
 	case p.kind != keyPair:

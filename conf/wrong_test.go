@@ -114,9 +114,12 @@ func TestWrong(t *testing.T) {
 		{"no opening brace after two names", "client a\n\tipaddr = 10/8\n}\n", "t:1:9: section `client` has no opening brace"},
 		{"brace alone", "{\n}\n", "t:1:1: brace without a section's name"},
 		{"operator before the brace", "tcp = {\n\tport = 1\n}\n", "t:1:5: `tcp` is a section: no `=` before its brace"},
-		{"three names", "client a b {\n\tipaddr = 10/8\n}\n", "t:1:10: a section has two names at most"},
-		{"no operator", "port 7007\n", "t:1:6: `port` is followed by neither an operator nor a brace"},
-		{"no operator and a secret", "secret hunter2\n", "t:1:8: `secret` is followed by neither an operator nor a brace"},
+		{"three names", "client a b {\n\tipaddr = 10/8\n}\n", "t:1:10: a section has two names at most, one with spaces or brackets needs quotes"},
+		{"no operator", "port 7007\n", "t:1:6: `port` is followed by neither an operator nor a brace, write `port = ...`"},
+		{"no operator and a secret", "secret hunter2\n", "t:1:8: `secret` is followed by neither an operator nor a brace, write `secret = ...`"},
+		{"include as elsewhere", "Include a.d/x.conf\n", "t:1:9: `Include` is followed by neither an operator nor a brace, write `$INCLUDE ...`"},
+		{"a second name with brackets", "client ~(a) {\n\tipaddr = 10/8\n}\n", "t:1:9: a section has two names at most, one with spaces or brackets needs quotes"},
+		{"a section's name alone", "client\n", "t:1:1: `client` is a section: write `client { ... }`"},
 		{"value with spaces", "name = a b\n", "t:1:10: text after the value of `name`, a value with spaces needs quotes"},
 		{"secret with spaces", "secret = hunter2 hunter3\n",
 			"t:1:18: text after the value of `secret`, a value with spaces needs quotes"},
@@ -282,9 +285,9 @@ func TestWrong(t *testing.T) {
 			"t:2:9: port: 70000 is above 65535\nt:3:2: unknown key `baklog`, did you mean `backlog`?\n" +
 				"t:5:8: string without closing quote\nt:6:6: on: `perhaps` is neither yes nor no\nt:7:8: `${no}`: no such variable, did you mean `on`?"},
 		{"five on five lines", "a b\nc d\ne f\ng h\ni j\n",
-			"t:1:3: `a` is followed by neither an operator nor a brace\nt:2:3: `c` is followed by neither an operator nor a brace\n" +
-				"t:3:3: `e` is followed by neither an operator nor a brace\nt:4:3: `g` is followed by neither an operator nor a brace\n" +
-				"t:5:3: `i` is followed by neither an operator nor a brace"},
+			"t:1:3: `a` is followed by neither an operator nor a brace, write `a = ...`\nt:2:3: `c` is followed by neither an operator nor a brace, write `c = ...`\n" +
+				"t:3:3: `e` is followed by neither an operator nor a brace, write `e = ...`\nt:4:3: `g` is followed by neither an operator nor a brace, write `g = ...`\n" +
+				"t:5:3: `i` is followed by neither an operator nor a brace, write `i = ...`"},
 		{"two strings side by side", "name = \"a\nkey = 'b\n", "t:1:8: string without closing quote\nt:2:7: string without closing quote"},
 		{"a string without its continuation", "name = \"a \\\n\tb\n\tc { \\\n\t})\"\non = yes\nsmall = x\n",
 			"t:1:8: string without closing quote\nt:6:9: small: `x` is not a whole number"},
