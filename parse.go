@@ -186,6 +186,16 @@ func protocolOf(cs *conf.Section) (stack string, at *conf.Pair, err error) {
 	return pairs[0].Value, pairs[0], nil
 }
 
+// isStack tells whether names are layers, and then one base method.
+func isStack(names []string) bool {
+	for i, name := range names {
+		if m, ok := method(name); !ok || m.Layer == (i == len(names)-1) {
+			return false
+		}
+	}
+	return true
+}
+
 // splitStack looks up the methods of "tls+tcp", which at says.
 func splitStack(stack string, at *conf.Pair) (list []Method, wrong error) {
 	names := strings.Split(stack, "+")
@@ -199,11 +209,19 @@ func splitStack(stack string, at *conf.Pair) (list []Method, wrong error) {
 		case !ok:
 			err := at.Errorf("protocol %s: no method `%s`", stack, name)
 			err.Hint = conf.DidYouMean(name, MethodNames())
+			if strings.EqualFold(name, "dtls") {
+				err.Hint = "DTLS is tls+udp"
+			}
 			return nil, err
 		case last && m.Layer:
 			return nil, fail("%s stands on something, as in %s+tcp", name, name)
 		case !last && !m.Layer:
-			return nil, fail("%s cannot stand on %s", name, names[i+1])
+			err := at.Errorf("protocol %s: %s cannot stand on %s", stack, name, names[i+1])
+			slices.Reverse(names)
+			if turned := strings.Join(names, "+"); isStack(names) {
+				err.Hint = "did you mean `" + turned + "`?"
+			}
+			return nil, err
 		case slices.ContainsFunc(list, func(l Method) bool { return l.Name == name }):
 			return nil, fail("%s twice", name)
 		}

@@ -1,7 +1,9 @@
 package server
 
 import (
+	"cmp"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -67,8 +69,12 @@ func load(ctx *talloc.Context, root *conf.Section, syntax error, opt Options) (*
 	for _, cs := range list {
 		l.service(cs)
 	}
-	if len(s.services) == 0 && len(l.errs) == 0 {
+	if len(s.services) == 0 && syntax == nil {
 		l.errs = append(l.errs, root.Errorf("no server: nothing would run (`server NAME { ... }`)"))
+	}
+	for _, cs := range root.TakeSections("listen") {
+		cs.TakeAll()
+		l.errs = append(l.errs, cs.Errorf("listen: it stands in a server, as in `server NAME { listen %s { ... } }`", cmp.Or(cs.Name2, "NAME")))
 	}
 	l.addresses()
 	l.errs = append(l.errs, l.unknown(root)...)
@@ -146,7 +152,7 @@ func (l *loader) service(cs *conf.Section) {
 
 // serviceConfig is what a server says beside its listens.
 type serviceConfig struct {
-	Namespace string     `conf:"namespace,required,enum=discard|echo|relay|radius|home"`
+	Namespace string     `conf:"namespace,enum=discard|echo|relay|radius|home"`
 	Target    *conf.Pair `conf:"target"`
 	Clients   *conf.Pair `conf:"clients"` // of namespace radius: the name of a `clients NAME { }`
 }
@@ -155,6 +161,11 @@ func (l *loader) namespace(cs *conf.Section, v *service) {
 	var cfg serviceConfig
 	if err := cs.Decode(&cfg); err != nil {
 		l.add(cs, err)
+		return
+	}
+	if cfg.Namespace == "" {
+		l.errs = append(l.errs, cs.Errorf("%s: namespace is missing (one of %s)",
+			strings.TrimSpace("server "+cs.Name2), strings.Join(spaceNames[:], ", ")))
 		return
 	}
 	v.space = space(slices.Index(spaceNames[:], cfg.Namespace))
@@ -213,6 +224,7 @@ func (l *loader) listen(cs *conf.Section, v *service) {
 		}
 		one.io, err = frio.ParseServer(ctx, cs)
 	}
+	l.misplaced(cs)
 	if err != nil {
 		l.add(cs, err)
 		l.excuse(cs)
@@ -227,6 +239,24 @@ func (l *loader) listen(cs *conf.Section, v *service) {
 	}
 	if one.io.Kind() == frio.Datagram {
 		l.datagrams(cs, one, at)
+	}
+}
+
+// misplaced reports keys that stand in a listen of FreeRADIUS, and here in the section of the method.
+func (l *loader) misplaced(cs *conf.Section) {
+	method := "udp"
+	if at := protocolOf(cs); at != nil {
+		method = at.Value[strings.LastIndexByte(at.Value, '+')+1:]
+	} else if p := cs.Pairs("proto"); len(p) > 0 && strings.EqualFold(p[0].Value, "tcp") {
+		method = "tcp"
+	}
+	for _, name := range []string{"ipaddr", "ipv4addr", "ipv6addr", "port", "interface"} {
+		for _, p := range cs.Take(name) {
+			l.errs = append(l.errs, &conf.Error{Pos: p.Pos, Msg: fmt.Sprintf("%s: it stands in the section of the method, as in %s { %s = ... }", name, method, name)})
+		}
+	}
+	for _, p := range cs.Take("proto") {
+		l.errs = append(l.errs, &conf.Error{Pos: p.Pos, Msg: "proto: write protocol, a stack like udp or tls+tcp"})
 	}
 }
 

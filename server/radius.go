@@ -22,12 +22,18 @@ func namespaceOf(cs *conf.Section) string {
 	return ""
 }
 
-// gatewaySections reads the sections of the gateway, if there is one: home_servers that are a relay's target are not its.
+// gatewayNames are the sections that nobody but the gateway reads.
+var gatewayNames = []string{"client", "clients", "home_server_pool", "realm", "proxy", "rewrite"}
+
+// gatewaySections reads the sections of the gateway, if there is one: home_servers that are a relay's target are not its. Where no
+// server, or one without a namespace, leaves that open, they are read for their mistakes.
 func (l *loader) gatewaySections(root *conf.Section, servers []*conf.Section) {
 	others := map[string]bool{}
-	wanted := false
+	wanted, open := false, len(servers) == 0
 	for _, cs := range servers {
-		switch namespaceOf(cs) {
+		name := namespaceOf(cs)
+		open = open || !slices.Contains(spaceNames[:], name)
+		switch name {
 		case spaceNames[radiusSpace]:
 			wanted = true
 		case spaceNames[relay]:
@@ -36,8 +42,14 @@ func (l *loader) gatewaySections(root *conf.Section, servers []*conf.Section) {
 			}
 		}
 	}
-	if !wanted {
+	given := slices.DeleteFunc(root.Sections(""), func(cs *conf.Section) bool { return !slices.Contains(gatewayNames, cs.Name) })
+	if !wanted && (!open || len(given) == 0) {
 		l.targets(root, nil)
+		for _, cs := range given {
+			root.TakeSections(cs.Name)
+			cs.TakeAll()
+			l.errs = append(l.errs, cs.Errorf("section `%s` has no effect: there is no server with namespace radius", cs.Name))
+		}
 		return
 	}
 	l.targets(root, others)
