@@ -327,7 +327,7 @@ func (d *decoding) cacheSection(sub *conf.Section) {
 	d.errs = append(d.errs, mistakesOf(sub, sub.Decode(&c))...)
 	d.noted(sub, "name", "max_entries", "persist_dir", "virtual_server", "tlsv13_sessions")
 	for _, store := range sub.TakeSections("store") {
-		takeAll(store)
+		store.TakeAll()
 		d.plan.notes = append(d.plan.notes, store.Errorf("note: store has no effect here: tickets hold what is resumed"))
 	}
 	d.cache = c.Enable

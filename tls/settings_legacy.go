@@ -99,7 +99,7 @@ func (d *decoding) legacy() {
 	}
 	for _, name := range []string{"ocsp", "verify", "session"} {
 		for _, sub := range d.sub.TakeSections(name) {
-			takeAll(sub)
+			sub.TakeAll()
 			off, idle := sub.Pairs("enable"), len(sub.Pairs(""))+len(sub.Sections("")) == 0 || name == "verify" && len(sub.Pairs("client")) == 0
 			if name != "session" && (len(off) > 0 && isHarmless(off[0].Value, "no") || idle) {
 				d.plan.notes = append(d.plan.notes, sub.Errorf("note: %s has no effect here", name))
@@ -123,17 +123,6 @@ func (d *decoding) noted(sub *conf.Section, names ...string) {
 		for _, p := range sub.Take(name) {
 			d.note(p, "has no effect here")
 		}
-	}
-}
-
-// takeAll takes what is in a section that is spoken of as a whole.
-func takeAll(sub *conf.Section) {
-	for _, p := range sub.Pairs("") {
-		sub.Take(p.Name)
-	}
-	for _, s := range sub.Sections("") {
-		sub.TakeSections(s.Name)
-		takeAll(s)
 	}
 }
 

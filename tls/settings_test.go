@@ -256,7 +256,7 @@ func TestFreeRADIUSSection(t *testing.T) {
 		"tls_min_version = \"1.2\"\ntls_max_version = \"1.3\"\necdh_curve = \"\"\nrequire_client_cert = yes\ncheck_crl = no\nallow_expired_crl = no\n" +
 		"ca_path_reload_interval = 0\nverify_depth = 0\n" +
 		"sigalgs_list = RSA+SHA256\nmake_cert_command = /bin/false\nradiusv1_1 = allow\ndisable_single_dh_use = no\n" +
-		"cache {\nenable = no\nlifetime = 24\nmax_entries = 255\npersist_dir = /tmp\n}\nverify {\ntmpdir = /tmp\n}\nocsp {\nenable = no\n}\n")
+		"cache {\nenable = no\nlifetime = 24\nmax_entries = 255\npersist_dir = /tmp\nstore {\nTunnel-Private-Group-Id\n&reply:Class\n}\n}\nverify {\ntmpdir = /tmp\n}\nocsp {\nenable = no\n}\n")
 	c := s.stream()
 	if !c.SessionTicketsDisabled || c.CurvePreferences != nil || c.CipherSuites != nil || c.MaxVersion != tls.VersionTLS13 || s.snap.Load().verifier.depth != -1 {
 		t.Errorf("%+v", c)

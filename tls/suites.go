@@ -71,6 +71,7 @@ func parseSuites(p *conf.Pair) ([]uint16, conf.Errors) {
 	value = strings.TrimRight(value, ": ")
 	var ids []uint16
 	var errs conf.Errors
+	grouped := false // an operator or a group was found: what there is instead is said once
 	if leveled && !slices.Contains([]string{"0", "1", "2"}, level) {
 		errs = append(errs, p.Errorf("%s: %s%s is not possible, only 0, 1 and 2 (without effect)", p.Name, securityLevel, level))
 	}
@@ -106,7 +107,12 @@ func parseSuites(p *conf.Pair) ([]uint16, conf.Errors) {
 		case isSuite13(name):
 			fail("%s is of TLS 1.3, whose suites are always on; name those of TLS 1.2: %s", name, suiteList())
 		case strings.ContainsAny(name[:1], "!+-@") || strings.Contains(name, "+") || opensslWords[name] || strings.ContainsAny(name, ", "):
-			fail("`%s` is an operator or a group, which OpenSSL reads anew in each version; name the suites, with `:` between: %s", name, suiteList())
+			what := "is an operator or a group, which OpenSSL reads anew in each version"
+			if !grouped {
+				what += "; name the suites, with `:` between: " + suiteList()
+			}
+			grouped = true
+			fail("`%s` %s", name, what)
 		default:
 			e := p.Errorf("%s: no suite `%s`; there are %s", p.Name, name, suiteList())
 			e.Hint = conf.DidYouMean(name, suiteHints())
