@@ -2,17 +2,17 @@
 // namespace does with what they read.
 //
 //	root := talloc.Root("main")
-//	loop, err := event.New(root, sock.System, event.Config{Name: "main"})
-//	...
 //	s, err := server.LoadFile(root, "frio.conf", server.Options{Logger: slog.Default()})
 //	if err != nil {
 //		fmt.Fprintln(os.Stderr, err) // conf.Errors: every mistake of the file
 //		os.Exit(2)
 //	}
-//	if err := s.Open(loop); err != nil { // all listeners or none
+//	report := func(err error) { slog.Warn("close", "error", err) }
+//	if err := s.Start(report); err != nil { // all listeners or none
 //		log.Fatal(err)
 //	}
-//	err = loop.Run() // until s.Stop(loop.Stop), from any goroutine, has drained
+//	...
+//	cut, err := s.Shutdown() // waits until sessions are quiet
 //
 // # Namespaces
 //
@@ -31,11 +31,9 @@
 //
 // # Threads
 //
-// A Server belongs to the thread of its loop. Stop may be called from any goroutine.
-//
-// Start, in place of Open, runs it on the threads of `thread { network, workers }`, by default a network thread per core: the sockets of the
+// Start runs a Server on the threads of `thread { network, workers }`, by default a network thread per core: the sockets of the
 // listens live on one after the other, and sessions are placed on the least loaded, but for those on a datagram socket, which stay with it. A
 // udp listen has a socket for each of the threads, where the system can keep a peer to one of them; `shards` in `udp { }` says
-// otherwise. Then only Shutdown, ReloadFile, Sessions, Notes, Debug and DebugThreads may be called, from any goroutine that is none of the Server's; the
+// otherwise. Then only Shutdown, ReloadFile, Notes, Debug and DebugThreads may be called, from any goroutine that is none of the Server's; the
 // first two from one only.
 package server

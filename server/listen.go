@@ -22,7 +22,7 @@ type listen struct {
 	idle    time.Duration // that the sessions keep themselves; 0: their IO does
 	text    string        // stands for what it is made of
 	ports   []*transport.Port
-	members thread.Shards // nil on a lane that was given a loop
+	members thread.Shards
 	counts  Counts
 	log     *slog.Logger
 	radius  *radiusListen // of namespace radius
@@ -59,20 +59,6 @@ func (l *listen) shards() []frio.IO {
 	return []frio.IO{l.io}
 }
 
-// open opens the socket, or sockets, and serves them on a lane that was given a loop.
-func (l *listen) open(lane *transport.Lane) error {
-	if err := l.io.Open(); err != nil {
-		return err
-	}
-	for i, one := range l.shards() {
-		if err := l.port(i, nil, one, l.ctx).Join(lane); err != nil {
-			return err
-		}
-		trace(l.log, "open", slog.String("io", one.Describe()))
-	}
-	return nil
-}
-
 // Serve gives a peer's connection its session, on its thread.
 func (l *listen) Serve(c *transport.Conn) (transport.User, transport.Config) {
 	s := &session{listen: l, peer: c, moved: c.Since()}
@@ -100,43 +86,7 @@ func (l *listen) Gone(c *transport.Conn) {
 	l.counts.Open.Add(-1)
 }
 
-// drain ends the sessions that are quiet, or all, and returns how many are left, on a lane that was given a loop.
-func (l *listen) drain(lane *transport.Lane, all bool) (left int) {
-	lane.Each(func(c *transport.Conn) {
-		s, ok := c.User().(*session)
-		if !ok || s.listen != l || s.alone() {
-			return
-		}
-		if all {
-			s.end(errStopped)
-			return
-		}
-		s.Drain(c)
-		if !s.over {
-			left++
-		}
-	})
-	return left
-}
-
-// close closes the ports of a Server that was given a loop.
-func (l *listen) close(lane *transport.Lane) {
-	if lane != nil {
-		l.drain(lane, true)
-	}
-	for _, p := range l.ports {
-		if err := p.Close(); err != nil {
-			l.log.Error("close", "io", p.IO().Describe(), "error", err)
-		}
-	}
-	if l.io != nil {
-		if err := l.io.Close(); err != nil {
-			l.log.Error("close", "io", l.io.Describe(), "error", err)
-		}
-	}
-}
-
-func (l *listen) debug(w io.Writer, lanes transport.Lanes, deep bool) {
+func (l *listen) debug(w io.Writer, deep bool) {
 	fmt.Fprintf(w, "listen %s\n", l.name)
 	in := frio.Indent(w)
 	if l.idle > 0 {
@@ -149,16 +99,6 @@ func (l *listen) debug(w io.Writer, lanes transport.Lanes, deep bool) {
 		l.radius.debug(in)
 	}
 	debugIO(in, l.io, deep)
-	if !deep {
-		return
-	}
-	for _, lane := range lanes {
-		lane.Each(func(c *transport.Conn) {
-			if s, ok := c.User().(*session); ok && s.listen == l && !s.alone() {
-				s.debug(in)
-			}
-		})
-	}
 }
 
 // radiusListen is what a listen of namespace radius has besides.

@@ -73,8 +73,11 @@ func TestLoadRight(t *testing.T) {
 			if !strings.Contains(b.String(), "listen a") || !strings.Contains(b.String(), "namespace echo") {
 				t.Errorf("Debug wrote\n%s", b.String())
 			}
-			s.Close()
-			s.Close()
+			for range 2 {
+				if cut, err := s.Shutdown(); err != nil || !cut.None() {
+					t.Errorf("Shutdown of what was not started: %v, %v", cut, err)
+				}
+			}
 			if left := root.Total(); left != empty {
 				t.Errorf("left in the context: %+v", left)
 			}

@@ -177,7 +177,6 @@ func TestRadiusWriteTimeout(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer s.Close()
 			var out strings.Builder
 			if s.Debug(&out); !strings.Contains(out.String(), c.want) {
 				t.Errorf("no %s in\n%s", c.want, out.String())

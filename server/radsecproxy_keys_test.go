@@ -42,9 +42,8 @@ func unknownIn(text string) string {
 	if !strings.Contains(text, "server s {") {
 		text = inServer("", "") + "\n" + text
 	}
-	s, err := server.LoadString(ctx, "page.conf", text+"\n", server.Options{})
+	_, err := server.LoadString(ctx, "page.conf", text+"\n", server.Options{})
 	if err == nil {
-		s.Close()
 		return ""
 	}
 	var found []string

@@ -156,7 +156,6 @@ func TestConfigurationsOfThePage(t *testing.T) {
 					t.Errorf("%v\n%s", n, text)
 				}
 			}
-			s.Close()
 		}
 		ctx.Free()
 	}

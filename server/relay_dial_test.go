@@ -18,6 +18,6 @@ func TestRelayPeerLostWhileConnecting(t *testing.T) {
 	e.Pass(10 * time.Second)
 	e.World().SetLink(e.Host(), e.Host(), sim.Link{})
 	b.sessionsEnd()
-	b.lanes[0].Each(func(c *transport.Conn) { t.Errorf("%s is left", c.Describe()) })
+	b.lane.Each(func(c *transport.Conn) { t.Errorf("%s is left", c.Describe()) })
 	b.finish()
 }

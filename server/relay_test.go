@@ -138,8 +138,8 @@ func TestRelayLostClient(t *testing.T) {
 	n := &b.listenAt(0).counts
 	read := int(n.BytesIn.Load())
 	e.Pass(7 * time.Second)
-	if b.Sessions() != 0 || n.Faults[FaultTimeout].Load() != 1 {
-		t.Fatalf("%d sessions, %d time-outs", b.Sessions(), n.Faults[FaultTimeout].Load())
+	if b.sessions() != 0 || n.Faults[FaultTimeout].Load() != 1 {
+		t.Fatalf("%d sessions, %d time-outs", b.sessions(), n.Faults[FaultTimeout].Load())
 	}
 	if got := collect(e, p.target); !bytes.Equal(got, pattern(read)) {
 		t.Errorf("the target got %d bytes, want the %d that were read", len(got), read)
@@ -209,16 +209,16 @@ func TestRelayHandshake(t *testing.T) {
 			}
 			e.Until("the client is connected", func() bool { return e.Step(c) })
 			e.Spin(10)
-			if _, err := up.Accept(nil); err != frio.ErrAgain || b.Sessions() != 1 {
-				t.Fatalf("a connection came during the handshake (%v, %d sessions)", err, b.Sessions())
+			if _, err := up.Accept(nil); err != frio.ErrAgain || b.sessions() != 1 {
+				t.Fatalf("a connection came during the handshake (%v, %d sessions)", err, b.sessions())
 			}
 			e.Send(c, []byte(header))
 			if header[0] == 'P' {
 				b.AcceptFrom(up, nil)
 			} else {
 				e.Spin(10)
-				if _, err := up.Accept(nil); err != frio.ErrAgain || b.Sessions() != 0 {
-					t.Errorf("after a bad handshake: %v, %d sessions", err, b.Sessions())
+				if _, err := up.Accept(nil); err != frio.ErrAgain || b.sessions() != 0 {
+					t.Errorf("after a bad handshake: %v, %d sessions", err, b.sessions())
 				}
 			}
 			b.finish()
@@ -236,11 +236,11 @@ func TestRelayWatches(t *testing.T) {
 		t.Fatal(err)
 	}
 	e.Pass(29 * time.Second)
-	if b.Sessions() != 1 {
+	if b.sessions() != 1 {
 		t.Error("the session ended before its time")
 	}
 	e.Pass(3 * time.Second)
-	if b.Sessions() != 0 {
+	if b.sessions() != 0 {
 		t.Error("the session outlives its limit")
 	}
 	if err := e.ExpectEnd(p.target); err != io.EOF {
@@ -331,13 +331,13 @@ func TestRelayDatagramsIdle(t *testing.T) {
 				e.Send(c, []byte("hello"))
 				e.Expect(up, []byte("hello"))
 				e.Pass(tt.alive)
-				if n := b.Sessions(); n != 1 {
+				if n := b.sessions(); n != 1 {
 					t.Fatalf("%d sessions after %v", n, tt.alive)
 				}
 			}
 			if tt.gone > 0 {
 				e.Pass(tt.gone - tt.alive)
-				if n := b.Sessions(); n != 0 {
+				if n := b.sessions(); n != 0 {
 					t.Errorf("%d sessions after %v", n, tt.gone)
 				}
 			}
@@ -390,7 +390,7 @@ func TestEchoDatagrams(t *testing.T) {
 				if children == "demux" {
 					want = 1
 				}
-				if n := b.Sessions(); n != want {
+				if n := b.sessions(); n != want {
 					t.Errorf("%d sessions, want %d", n, want)
 				}
 				b.steady()

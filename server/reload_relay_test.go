@@ -66,7 +66,7 @@ func TestReloadRelay(t *testing.T) {
 	if n := r.kept(); n != 1 || r.ctx.Total().Contexts > 0 {
 		t.Errorf("%d configurations are kept, the first has %d contexts", n, r.ctx.Total().Contexts)
 	}
-	if n := first.Sessions(); n != 0 {
+	if n := first.sessions(); n != 0 {
 		t.Errorf("%d connections to the target that is gone", n)
 	}
 }

@@ -21,7 +21,7 @@ func TestReloadWatched(t *testing.T) {
 	for _, look := range []func(){
 		func() { r.Debug(io.Discard) },
 		func() { r.Notes() },
-		func() { r.Sessions() },
+		func() { r.sessions() },
 		func() {
 			if answer, err := http.Get(fmt.Sprintf("http://127.0.0.1:%d/metrics", metrics)); err == nil {
 				_, _ = io.Copy(io.Discard, answer.Body)

@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -13,7 +12,6 @@ import (
 
 	"github.com/frio-io/frio"
 	"github.com/frio-io/frio/conf"
-	"github.com/frio-io/frio/event"
 	"github.com/frio-io/frio/radius/gateway"
 	"github.com/frio-io/frio/sock"
 	"github.com/frio-io/frio/talloc"
@@ -25,19 +23,16 @@ const (
 	// drainQuiet is how long a session must have moved nothing before a stopping server ends it: long enough that an answer
 	// under way arrives, short against what a service manager waits.
 	drainQuiet = time.Second
-	// drainTick is how often a stopping server looks.
+	// drainTick is how often such a session looks whether it is.
 	drainTick = 100 * time.Millisecond
 	// DefaultDrain is how long a stopping server waits for its sessions.
 	DefaultDrain = 5 * time.Second
 )
 
-// errStopped is why a session ends that a stopping server could not wait for.
-var errStopped = errors.New("the server stops")
-
 // Options of a Server; the zero value is the default of each.
 type Options struct {
 	Logger *slog.Logger  // default: silence. An event is a line of level Debug, what an operator should see a Warn
-	Drain  time.Duration // how long Stop waits for sessions, default DefaultDrain
+	Drain  time.Duration // how long Shutdown waits for sessions, default DefaultDrain
 	Trace  bool          // namespace radius: the text of each packet, at level Debug
 	// Output is where Logger writes to, and what log { } changes; nil: that has no effect, but for the requests that it asks for.
 	Output  *Output
@@ -56,8 +51,8 @@ func (o Options) withDefaults() Options {
 
 // Server is the objects of one configuration.
 //
-//	loaded -> open -> draining -> closed
-//	loaded, open -> closed (Close)
+//	loaded -Start-> running -Shutdown-> closed
+//	loaded -Shutdown-> closed
 type Server struct {
 	ctx    talloc.Context
 	parent *talloc.Context // of ctx
@@ -68,16 +63,13 @@ type Server struct {
 	mu       sync.Mutex
 	contents // guarded by mu, once it is running: a reload replaces it
 
-	threads  threads
-	watch    watch
-	lanes    transport.Lanes // one, of a Server that was given a loop
-	pool     *thread.Pool    // nil of such a one
-	running  atomic.Pointer[thread.Pool]
-	gateway  *gateway.Gateway // of namespace radius, from Start on; nil without
-	drain    event.Timer
-	deadline time.Time // of draining; zero: not draining
-	drained  func()
-	closed   bool
+	threads threads
+	watch   watch
+	lanes   transport.Lanes
+	pool    *thread.Pool // nil before Start
+	running atomic.Pointer[thread.Pool]
+	gateway *gateway.Gateway // of namespace radius, from Start on; nil without
+	closed  bool
 }
 
 // contents is what a configuration has in it.
@@ -141,31 +133,6 @@ type service struct {
 	listens []*listen
 }
 
-// Open opens all listeners, or none, and serves them on loop. The error is that of the first that could not be opened. loop must run
-// on the Kernel of the context that the Server was loaded into.
-func (s *Server) Open(loop *event.Loop) error {
-	if len(s.lanes) > 0 || s.closed {
-		return errors.New("open server: it was opened already")
-	}
-	lane, err := transport.NewLane(loop, s.parent, 0)
-	if err != nil {
-		return err
-	}
-	s.lanes = transport.Lanes{lane}
-	s.drain.Init((*drainer)(s))
-	if err := s.startGateway(&s.contents); err != nil {
-		return err
-	}
-	for _, l := range s.all() {
-		l.meet(s.gateway)
-		if err := l.open(lane); err != nil {
-			s.Close()
-			return err
-		}
-	}
-	return nil
-}
-
 // all returns all listens. Thread: any.
 func (s *Server) all() []*listen { return s.present().all() }
 
@@ -176,93 +143,11 @@ func (c contents) all() (list []*listen) {
 	return list
 }
 
-// Stop has the loop drain: nobody is accepted any more, sessions go on until they are quiet for a second or Options.Drain
-// has passed, then everything is closed and done, if it is not nil, is called on the loop. An error means that the loop could not be
-// told. Thread: any, after Open.
-func (s *Server) Stop(done func()) error {
-	return s.lanes[0].Loop().Post(func() { s.stop(done) })
-}
-
-func (s *Server) stop(done func()) {
-	if s.closed || !s.deadline.IsZero() {
-		return
-	}
-	s.drained = done
-	s.deadline = s.lanes[0].Loop().Now().Add(s.opt.Drain)
-	for _, l := range s.all() {
-		for _, p := range l.ports {
-			p.Refuse()
-		}
-	}
-	s.step(s.lanes[0].Loop().Now())
-}
-
-// drainer is the Server as its timer sees it.
-type drainer Server
-
-func (d *drainer) Expire(now time.Time) { (*Server)(d).step(now) }
-func (d *drainer) Describe() string     { return "draining server" }
-
-// step ends the sessions that are quiet, and all when the time is up.
-func (s *Server) step(now time.Time) {
-	late := !now.Before(s.deadline)
-	left := 0
-	for _, l := range s.all() {
-		left += l.drain(s.lanes[0], late)
-	}
-	if left > 0 {
-		s.drain.Set(s.lanes[0].Loop(), now.Add(drainTick))
-		return
-	}
-	s.Close()
-	if s.drained != nil {
-		s.drained()
-	}
-}
-
-// Close closes everything at once, in order: what was written goes on being delivered by the loop. Twice is fine. The memory
-// is freed.
-func (s *Server) Close() {
-	if s.closed {
-		return
-	}
-	s.closed = true
-	for _, ctx := range s.before {
-		defer ctx.Free()
-	}
-	if len(s.lanes) > 0 {
-		s.drain.Stop()
-	}
-	for _, l := range s.all() {
-		if len(s.lanes) > 0 {
-			l.close(s.lanes[0])
-		} else {
-			l.close(nil)
-		}
-	}
-	s.ctx.Free()
-	if len(s.lanes) > 0 && s.pool == nil {
-		s.lanes[0].Context().Free()
-	}
-}
-
-// Sessions is how many sessions are under way.
-func (s *Server) Sessions() int {
-	count := 0
-	for _, l := range s.all() {
-		count += int(l.counts.Open.Load())
-		if l.radius != nil && l.radius.listen != nil {
-			count += int(l.radius.listen.Counts.Open.Load())
-		}
-	}
-	return count
-}
-
-// Debug writes everything about the server, nested. Of what threads of its own have it writes names and counts only. Thread: that of the loop
-// that Open was given, else any that is none of the Server's.
+// Debug writes everything about the server, nested. Of what its threads have it writes names and counts only. Thread: any that is none
+// of the Server's.
 func (s *Server) Debug(w io.Writer) {
 	now, in := s.present(), frio.Indent(w)
-	deep := s.running.Load() == nil
+	deep := s.running.Load() == nil // nothing is on another thread
 	for _, v := range now.services {
 		fmt.Fprintf(w, "server %s\n", v.name)
 		fmt.Fprintf(in, "namespace %v", v.space)
@@ -271,7 +156,7 @@ func (s *Server) Debug(w io.Writer) {
 		}
 		fmt.Fprintln(in)
 		for _, l := range v.listens {
-			l.debug(in, s.lanes, deep)
+			l.debug(in, deep)
 		}
 	}
 	for _, t := range now.targets {

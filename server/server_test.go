@@ -12,13 +12,16 @@ import (
 
 	"github.com/frio-io/frio"
 	"github.com/frio-io/frio/friotest"
+	"github.com/frio-io/frio/transport"
 )
 
-// bench is a server on an environment's first loop, with its log.
+// bench is the listens of a server on an environment's first loop, with their log: what sessions do is seen turn by turn there, on
+// either kernel. How a Server runs and ends on its threads is tested with Start and Shutdown.
 type bench struct {
 	*friotest.Env
 	*Server
-	log bytes.Buffer
+	lane *transport.Lane
+	log  bytes.Buffer
 }
 
 // onBoth runs a test on the system's kernel and on the simulated one.
@@ -27,34 +30,71 @@ func onBoth(t *testing.T, run func(*testing.T, *friotest.Env)) {
 	t.Run("sim", func(t *testing.T) { run(t, friotest.NewEnv(t, true, 1)) })
 }
 
-// ready makes the server of text without opening it.
-func ready(e *friotest.Env, text string) *bench {
+func start(e *friotest.Env, text string) *bench {
 	e.Helper()
 	b := &bench{Env: e}
 	logger := slog.New(slog.NewTextHandler(&b.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	s, err := LoadString(e.Root, "test.conf", text, Options{Logger: logger})
-	if err != nil {
+	var err error
+	if b.Server, err = LoadString(e.Root, "test.conf", text, Options{Logger: logger}); err != nil {
 		e.Fatal(err)
 	}
-	b.Server = s
-	e.Cleanup(s.Close)
+	if b.lane, err = transport.NewLane(e.Loop, e.Root, 0); err != nil {
+		e.Fatal(err)
+	}
+	e.Cleanup(b.close)
+	for _, l := range b.all() {
+		if err := l.io.Open(); err != nil {
+			e.Fatal(err)
+		}
+		for i, one := range l.shards() {
+			if err := l.port(i, nil, one, l.ctx).Join(b.lane); err != nil {
+				e.Fatal(err)
+			}
+		}
+	}
 	return b
 }
 
-func start(e *friotest.Env, text string) *bench {
-	e.Helper()
-	b := ready(e, text)
-	if err := b.Open(e.Loop); err != nil {
-		e.Fatal(err)
+// close ends the sessions and closes the listens.
+func (b *bench) close() {
+	if b.closed {
+		return
 	}
-	return b
+	b.lane.Each(func(c *transport.Conn) {
+		if s, ok := c.User().(*session); ok {
+			s.end(nil)
+		}
+	})
+	for _, l := range b.all() {
+		for _, p := range l.ports {
+			if err := p.Close(); err != nil {
+				b.Errorf("close %s: %v", p.IO().Describe(), err)
+			}
+		}
+		if err := l.io.Close(); err != nil {
+			b.Errorf("close %s: %v", l.io.Describe(), err)
+		}
+	}
+	_, _ = b.Shutdown() // it has no threads
+	b.lane.Context().Free()
 }
 
 // finish closes the server and what the test opened, and looks for what is left.
 func (b *bench) finish() {
 	b.Helper()
-	b.Server.Close()
+	b.close()
 	b.Env.Finish()
+}
+
+// sessions is how many sessions are under way.
+func (s *Server) sessions() (count int) {
+	for _, l := range s.all() {
+		count += int(l.counts.Open.Load())
+		if l.radius != nil && l.radius.listen != nil {
+			count += int(l.radius.listen.Counts.Open.Load())
+		}
+	}
+	return count
 }
 
 func (b *bench) listenAt(i int) *listen { return b.all()[i] }
@@ -90,7 +130,7 @@ func upstream(e *friotest.Env, method string) *friotest.Probe {
 
 func (b *bench) sessionsEnd() {
 	b.Helper()
-	b.Until("no session is left", func() bool { return b.Sessions() == 0 })
+	b.Until("no session is left", func() bool { return b.sessions() == 0 })
 }
 
 // steady fails unless the sessions hold no buffers.
@@ -124,7 +164,7 @@ func TestEchoStream(t *testing.T) {
 		if in, out := n.BytesIn.Load(), n.BytesOut.Load(); in != want || out != want || n.Sessions.Load() != 1 {
 			t.Errorf("counted %d in, %d out, %d sessions; want %d each way, 1", in, out, n.Sessions.Load(), want)
 		}
-		for _, line := range []string{"msg=open", "msg=accept", "msg=close", "reason=end", "listen=one.a", "out=320015"} {
+		for _, line := range []string{"msg=accept", "msg=close", "reason=end", "listen=one.a", "out=320015"} {
 			if !strings.Contains(b.log.String(), line) {
 				t.Errorf("the log has no %s:\n%s", line, b.log.String())
 			}
@@ -266,7 +306,7 @@ func TestSessionsThousand(t *testing.T) {
 	for i, c := range clients {
 		e.Expect(c, fmt.Appendf(nil, "client %d", i))
 	}
-	if n := b.Sessions(); n != 1000 {
+	if n := b.sessions(); n != 1000 {
 		t.Errorf("%d sessions", n)
 	}
 	b.steady()
@@ -312,79 +352,6 @@ func TestEchoAllocs(t *testing.T) {
 			b.finish()
 		})
 	}
-}
-
-// Either all listeners are opened or none.
-func TestOpenAllOrNone(t *testing.T) {
-	e := friotest.NewEnv(t, false, 1)
-	taken := upstream(e, "tcp")
-	b := ready(e, echoText(tcpListen("a", "127.0.0.1", 0), tcpListen("b", "127.0.0.1", int(e.Port(taken)))))
-	first := b.listenAt(0).io
-	err := b.Open(e.Loop)
-	want := fmt.Sprintf("open tcp 127.0.0.1:%d: bind: address already in use", e.Port(taken))
-	if err == nil || err.Error() != want {
-		t.Errorf("got %v, want %s", err, want)
-	}
-	if s := first.(frio.Stater).State(); s != frio.StateClosed {
-		t.Errorf("the first listener is %v", s)
-	}
-	b.finish()
-}
-
-// A stopping server accepts nobody, lets sessions end, and ends those that are quiet.
-func TestStop(t *testing.T) {
-	e := friotest.NewEnv(t, true, 1)
-	b := start(e, echoText(tcpListen("a", "127.0.0.1", 0), udpListen("b", "127.0.0.1", 0)))
-	quiet, busy, stuck := b.dial(0), b.dial(0), b.dial(0)
-	fill(e, stuck)
-	e.Send(quiet, []byte("before"))
-	e.Expect(quiet, []byte("before"))
-	began, done := e.Kernel.Now(), false
-	if err := b.Stop(func() { done = true }); err != nil {
-		t.Fatal(err)
-	}
-	for range 8 {
-		e.Pass(500 * time.Millisecond)
-		e.Send(busy, []byte("still here"))
-		e.Expect(busy, []byte("still here"))
-	}
-	if err := e.ExpectEnd(quiet); err != io.EOF {
-		t.Errorf("the quiet session ended with %v", err)
-	}
-	if done || b.Sessions() != 2 {
-		t.Errorf("done %v, %d sessions, want the busy one and the one with bytes to deliver", done, b.Sessions())
-	}
-	e.Until("it has stopped", func() bool { return done })
-	if after := e.Kernel.Now().Sub(began); after > DefaultDrain+2*drainTick {
-		t.Errorf("stopped after %v", after)
-	}
-	if err := e.ExpectEnd(busy); err != io.EOF {
-		t.Errorf("the busy session ended with %v", err)
-	}
-	if !strings.Contains(b.log.String(), errStopped.Error()) {
-		t.Errorf("the log does not say that a session was cut:\n%s", b.log.String())
-	}
-	b.finish()
-}
-
-// An answer that is under way when the server stops arrives.
-func TestStopDelivers(t *testing.T) {
-	e := friotest.NewEnv(t, true, 1)
-	b := start(e, echoText(tcpListen("a", "127.0.0.1", 0)))
-	c := b.dial(0)
-	sent := fill(e, c)
-	done := false
-	if err := b.Stop(func() { done = true }); err != nil {
-		t.Fatal(err)
-	}
-	if err := c.CloseWrite(); err != nil {
-		t.Fatal(err)
-	}
-	if got := collect(e, c); !bytes.Equal(got, pattern(sent)) {
-		t.Errorf("got %d bytes back, want the %d sent", len(got), sent)
-	}
-	e.Until("it has stopped", func() bool { return done })
-	b.finish()
 }
 
 // What peers cause is logged once a second, with the count of what was left out.

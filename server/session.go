@@ -2,7 +2,6 @@ package server
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"net/netip"
@@ -340,19 +339,4 @@ func (s *session) traceEnd(reason error) {
 	trace(s.listen.log, "close", slog.Uint64("session", s.id), slog.String("io", s.peer.Describe()),
 		slog.String("reason", text), slog.Uint64("in", n.BytesIn), slog.Uint64("out", n.BytesOut+uint64(s.peer.Unsent())),
 		slog.Duration("after", s.loop().Now().Sub(s.peer.Since())))
-}
-
-// debug writes what the peer's own IO, which its listener prints, does not say.
-func (s *session) debug(w io.Writer) {
-	n := s.peer.Stats()
-	fmt.Fprintf(w, "session %d: %s, in %d bytes, out %d bytes\n", s.id, s.peer.Describe(), n.BytesIn, n.BytesOut)
-	in := frio.Indent(w)
-	for _, c := range []*transport.Conn{s.peer, s.far} {
-		if c != nil && c.Unsent() > 0 {
-			fmt.Fprintf(in, "holds %d bytes for %s\n", c.Unsent(), c.Describe())
-		}
-	}
-	if s.far != nil {
-		s.far.IO().Debug(in)
-	}
 }

@@ -96,7 +96,7 @@ func (s *Server) DebugThreads(w io.Writer) {
 // thread, what a loop could not do.
 func (s *Server) Start(report func(error)) error {
 	if s.lanes != nil || s.closed {
-		return errors.New("start server: it was opened already")
+		return errors.New("start server: it was started already")
 	}
 	if err := s.operate(&s.operations); err != nil {
 		s.watch.close()
@@ -133,15 +133,19 @@ func (s *Server) Start(report func(error)) error {
 }
 
 // Shutdown ends what Start began: nobody is accepted any more, sessions go on until they are quiet for a second or Options.Drain has
-// passed, then everything is closed. It waits for that; cut is what it could not wait for. Thread: any but the Server's own.
+// passed, then everything is closed. It waits for that; cut is what it could not wait for. The memory is freed, that of a Server
+// that was not started too. Twice is fine. Thread: any but the Server's own.
 func (s *Server) Shutdown() (cut *thread.Cut, err error) {
-	if s.pool == nil || s.closed {
-		return new(thread.Cut), nil
+	cut = new(thread.Cut)
+	if s.closed {
+		return cut, nil
 	}
 	s.closed = true
-	s.watch.drains()
-	cut, err = s.pool.Stop(s.opt.Drain)
-	s.watch.close()
+	if s.pool != nil {
+		s.watch.drains()
+		cut, err = s.pool.Stop(s.opt.Drain)
+		s.watch.close()
+	}
 	for _, ctx := range s.before {
 		ctx.Free()
 	}

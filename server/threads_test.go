@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/frio-io/frio"
 	"github.com/frio-io/frio/friotest"
 	"github.com/frio-io/frio/sock"
 	"github.com/frio-io/frio/talloc"
@@ -31,8 +32,8 @@ func spread(t *testing.T, text string) *Server {
 	}
 	t.Cleanup(func() {
 		cut, err := s.Shutdown()
-		if err != nil || !cut.None() || s.Sessions() != 0 {
-			t.Errorf("Shutdown: %v, %v, %d sessions", cut, err, s.Sessions())
+		if err != nil || !cut.None() || s.sessions() != 0 {
+			t.Errorf("Shutdown: %v, %v, %d sessions", cut, err, s.sessions())
 		}
 		root.Free()
 	})
@@ -89,7 +90,7 @@ func TestThreads(t *testing.T) {
 		})
 	}
 	running.Wait()
-	if n := s.Sessions(); n != clients {
+	if n := s.sessions(); n != clients {
 		t.Errorf("%d sessions, want %d", n, clients)
 	}
 	used := 0
@@ -266,7 +267,7 @@ server relay {
 		})
 	}
 	running.Wait()
-	if n := s.Sessions(); n != peers {
+	if n := s.sessions(); n != peers {
 		t.Errorf("%d sessions, want %d", n, peers)
 	}
 	for _, th := range s.pool.Threads() {
@@ -304,7 +305,6 @@ func TestThreadsDebug(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer s.Close()
 			var b bytes.Buffer
 			s.Debug(&b)
 			var got strings.Builder
@@ -406,8 +406,13 @@ func TestThreadsStartFails(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Start(func(err error) { t.Error(err) }); err == nil || !strings.Contains(err.Error(), port) {
-		t.Errorf("Start: %v", err)
+	first := s.all()[0].io
+	err = s.Start(func(err error) { t.Error(err) })
+	if want := "open tcp 127.0.0.1:" + port + ": bind: address already in use"; err == nil || err.Error() != want {
+		t.Errorf("Start: got %v, want %s", err, want)
+	}
+	if s := first.(frio.Stater).State(); s != frio.StateClosed {
+		t.Errorf("the first listener is %v", s)
 	}
 }
 

@@ -302,7 +302,6 @@ func TestMetricsAddressInUse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer s.Close()
 	err = s.Start(nil)
 	if want := fmt.Sprintf("metrics: listen tcp %v: bind: address already in use", l.Addr()); fmt.Sprint(err) != want {
 		t.Errorf("got %v, want %s", err, want)
@@ -427,6 +426,5 @@ func TestControlPeers(t *testing.T) {
 		if !strings.Contains(b.String(), tt.want) {
 			t.Errorf("no %q in\n%s", tt.want, b.String())
 		}
-		s.Close()
 	}
 }

@@ -34,6 +34,5 @@ func check(args []string, std streams) int {
 		fmt.Fprintln(std.err, n)
 	}
 	s.Debug(std.out)
-	s.Close()
 	return exitDone
 }

@@ -1,0 +1,164 @@
+package server
+
+import (
+	"bytes"
+	"io"
+	"log/slog"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/frio-io/frio/friotest"
+	"github.com/frio-io/frio/talloc"
+	"github.com/frio-io/frio/thread"
+	"github.com/frio-io/frio/transport"
+)
+
+// drain does on a bench what a pool that stops does.
+func (b *bench) drain() {
+	for _, l := range b.all() {
+		for _, p := range l.ports {
+			p.Refuse()
+		}
+	}
+	b.lane.Each(func(c *transport.Conn) { c.User().Drain(c) })
+}
+
+// Sessions that are to end do so when they have been quiet for a second, and not before.
+func TestDrain(t *testing.T) {
+	e := friotest.NewEnv(t, true, 1)
+	b := start(e, echoText(tcpListen("a", "127.0.0.1", 0), udpListen("b", "127.0.0.1", 0)))
+	quiet, busy, stuck := b.dial(0), b.dial(0), b.dial(0)
+	sent := fill(e, stuck)
+	e.Send(quiet, []byte("before"))
+	e.Expect(quiet, []byte("before"))
+	b.drain()
+	for i := range 8 {
+		if n := b.sessions(); i == 1 && n != 3 {
+			t.Errorf("%d sessions after half a second, want 3", n)
+		}
+		e.Pass(500 * time.Millisecond)
+		e.Send(busy, []byte("still here"))
+		e.Expect(busy, []byte("still here"))
+	}
+	if err := e.ExpectEnd(quiet); err != io.EOF {
+		t.Errorf("the quiet session ended with %v", err)
+	}
+	if n := b.sessions(); n != 2 {
+		t.Errorf("%d sessions, want the busy one and the one with bytes to deliver", n)
+	}
+	e.Pass(drainQuiet + 2*drainTick)
+	if err := e.ExpectEnd(busy); err != io.EOF {
+		t.Errorf("the busy session ended with %v", err)
+	}
+	if err := stuck.CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	if got := collect(e, stuck); !bytes.Equal(got, pattern(sent)) {
+		t.Errorf("got %d bytes back, want the %d sent", len(got), sent)
+	}
+	b.sessionsEnd()
+	b.finish()
+}
+
+// stuckClient has an echo more to deliver than the system holds; its goroutine ends when all was taken, or the connection ends.
+func stuckClient(t *testing.T, addr string) *net.TCPConn {
+	t.Helper()
+	conn, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	if err := conn.(*net.TCPConn).SetReadBuffer(64 << 10); err != nil {
+		t.Fatal(err)
+	}
+	begun := make(chan struct{})
+	go func() {
+		all := allPattern()        // more than the way back holds
+		_, _ = conn.Write(all[:1]) // an error is one of reading
+		close(begun)
+		if _, err := conn.Write(all[1:]); err == nil {
+			_ = conn.(*net.TCPConn).CloseWrite()
+		}
+	}()
+	<-begun
+	return conn.(*net.TCPConn)
+}
+
+// A stopping server ends the sessions that are quiet, and waits for those with bytes to deliver.
+func TestShutdownDelivers(t *testing.T) {
+	root := talloc.Root("test")
+	defer root.Free()
+	s, err := LoadString(root, "test.conf", spreadConf, Options{Drain: time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Start(func(err error) { t.Error(err) }); err != nil {
+		t.Fatal(err)
+	}
+	quiet, err := net.Dial("tcp", bound(s, 0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { quiet.Close() })
+	var one [1]byte
+	_, _ = quiet.Write(one[:]) // an error is one of reading
+	if _, err := quiet.Read(one[:]); err != nil {
+		t.Fatal(err)
+	}
+	busy := stuckClient(t, bound(s, 0))
+	if _, err := io.ReadFull(busy, one[:]); err != nil {
+		t.Fatal(err)
+	}
+	type result struct {
+		cut *thread.Cut
+		err error
+	}
+	ended := make(chan result, 1)
+	go func() {
+		cut, err := s.Shutdown()
+		ended <- result{cut, err}
+	}()
+	if n, err := quiet.Read(one[:]); err != io.EOF {
+		t.Errorf("the quiet session ended with %d bytes, %v", n, err)
+	}
+	quiet.Close()
+	select {
+	case r := <-ended:
+		t.Errorf("it did not wait: %v, %v", r.cut, r.err)
+	default:
+	}
+	if got, err := io.ReadAll(busy); err != nil || !bytes.Equal(got, allPattern()[1:]) {
+		t.Errorf("got %d bytes, %v", len(got), err)
+	}
+	if r := <-ended; r.err != nil || !r.cut.None() {
+		t.Errorf("Shutdown: %v, %v", r.cut, r.err)
+	}
+}
+
+// What Options.Drain is not enough for is cut, and the log says so.
+func TestShutdownCuts(t *testing.T) {
+	log := new(lines)
+	root := talloc.Root("test")
+	defer root.Free()
+	s, err := LoadString(root, "test.conf", spreadConf, Options{Drain: time.Millisecond,
+		Logger: slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Start(func(error) {}); err != nil { // it tells what it cuts
+		t.Fatal(err)
+	}
+	var one [1]byte
+	if _, err := io.ReadFull(stuckClient(t, bound(s, 0)), one[:]); err != nil {
+		t.Fatal(err)
+	}
+	cut, err := s.Shutdown()
+	if err != nil || cut.Members != 1 || len(cut.Stuck) > 0 {
+		t.Errorf("Shutdown: %v, %v, want one member cut", cut, err)
+	}
+	if list := log.of("close"); len(list) != 1 || strings.Contains(list[0], "reason=end ") {
+		t.Errorf("the log does not say that a session was cut: %v", list)
+	}
+}
