@@ -65,6 +65,10 @@ var (
 	handshakeChecked = counter("tls_rechecked", "Connections that a reload of certificates or CRLs ended.", "side", "name")
 	handshakeReload  = counter("tls_failed_reloads", "Changed files that could not be used.", "side", "name")
 
+	ticketChains = gauge("tls_ticket_chains", "Chains of DTLS clients that are kept for their tickets.", "side", "name")
+	ticketBytes  = gauge("tls_ticket_chain_bytes", "Memory of these chains.", "side", "name")
+	ticketEvents = counter("tls_ticket_chain_events", "Chains given up for want of room (displaced), that were gone when their ticket came (missed), too long to be kept (too_long).", "side", "name", "event")
+
 	clientRequests = counter("client_requests", "Good requests of a client, duplicates too.", "clients", "client")
 	clientCopies   = counter("client_duplicates", "Copies of requests of a client.", "clients", "client")
 	clientOutcomes = counter("client_outcomes", "How requests of a client ended.", "clients", "client", "outcome")
@@ -200,7 +204,8 @@ func (c collector) listen(l *shownListen) {
 	}
 	c.sockets(l)
 	if l.tls != nil {
-		c.tls(l.tls, "listen", l.name)
+		c.tls(l.tls.Counts(), "listen", l.name)
+		c.tickets(l.tls, "listen", l.name)
 	}
 }
 
@@ -246,6 +251,19 @@ func (c collector) tls(n *tls.Counts, side, name string) {
 	for _, cause := range tls.Causes() {
 		c.put(handshakeFailed, n.Failed(cause), side, name, label(cause.String()))
 	}
+}
+
+// tickets gives what a listen keeps for tickets, if it keeps anything.
+func (c collector) tickets(l *tls.Listener, side, name string) {
+	n, ok := l.TicketCounts()
+	if !ok {
+		return
+	}
+	c.put(ticketChains, n.Chains, side, name)
+	c.put(ticketBytes, n.Bytes, side, name)
+	c.put(ticketEvents, n.Displaced, side, name, "displaced")
+	c.put(ticketEvents, n.Missed, side, name, "missed")
+	c.put(ticketEvents, n.TooLong, side, name, "too_long")
 }
 
 func (c collector) gateway(g *gateway.Gateway) {

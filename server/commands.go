@@ -168,8 +168,9 @@ func statsTable(w *watch) *table {
 			open += l.counts.Open.Load()
 		}
 		if l.tls != nil {
-			shaken += l.tls.Handshakes.Load()
-			failed += failures(l.tls)
+			n := l.tls.Counts()
+			shaken += n.Handshakes.Load()
+			failed += failures(n)
 		}
 	}
 	t.add("connections open", open)

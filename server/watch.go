@@ -80,7 +80,7 @@ type shownListen struct {
 	// What its stack counts; of each socket where that is a socket's own.
 	streams []*base.Counts
 	udp     []*udp.Counts
-	tls     *tls.Counts
+	tls     *tls.Listener
 	haproxy *haproxy.Counts
 }
 
@@ -140,7 +140,7 @@ func (l *listen) shown() shownListen {
 			case *udp.Listener:
 				one.udp = append(one.udp, x.Counts())
 			case *tls.Listener:
-				one.tls = x.Counts()
+				one.tls = x
 			case *haproxy.Listener:
 				one.haproxy = x.Counts()
 			}

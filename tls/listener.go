@@ -14,6 +14,7 @@ import (
 	"github.com/frio-io/frio/event"
 	"github.com/frio-io/frio/sock"
 	"github.com/frio-io/frio/talloc"
+	"github.com/frio-io/frio/tls/dtls"
 )
 
 // Listener is the server side: a listener below, whose children get a Conn each. It is a frio.IO; what is said there is not
@@ -305,6 +306,10 @@ func (l *Listener) Notes() conf.Errors { return l.how.set.notes() }
 
 // Counts are shared by all shards and children. Thread: any.
 func (l *Listener) Counts() *Counts { return &l.how.counts }
+
+// TicketCounts tells of the clients' chains that are kept for tickets, by all shards together. It is false where there are none: over
+// streams, and without resumption. Thread: any.
+func (l *Listener) TicketCounts() (n dtls.TicketCounts, ok bool) { return l.how.set.ticketCounts() }
 
 func (l *Listener) add(c *Conn) {
 	c.next = l.children

@@ -37,8 +37,7 @@ func (s *settings) debug(w io.Writer) {
 	s.debugTrust(w, snap)
 	if s.tickets != nil {
 		fmt.Fprintf(w, "resumption for %v, ticket keys <hidden>\n", p.cacheLifetime)
-		if p.isServer() && p.datagramOnly() {
-			n := s.tickets.datagram.Counts()
+		if n, ok := s.ticketCounts(); ok {
 			fmt.Fprintf(w, "clients' chains kept for tickets %d of %d bytes, displaced %d; gone when a ticket came %d, too long for a ticket %d\n",
 				n.Chains, n.Bytes, n.Displaced, n.Missed, n.TooLong)
 		}

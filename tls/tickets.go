@@ -56,6 +56,15 @@ func (t *tickets) drop(now time.Time) {
 	t.next.Store(now.Add(t.half).UnixNano())
 }
 
+// ticketCounts tells of the clients' chains that are kept for tickets. It is false where there are none: over streams, and without
+// resumption. Thread: any.
+func (s *settings) ticketCounts() (n dtls.TicketCounts, ok bool) {
+	if s.tickets == nil || !s.plan.isServer() || !s.plan.datagramOnly() {
+		return n, false
+	}
+	return s.tickets.datagram.Counts(), true
+}
+
 // give hands the keys to the configurations of snap.
 func (t *tickets) give(snap *snapshot) {
 	snap.stream.SetSessionTicketKeys(t.keys[:])

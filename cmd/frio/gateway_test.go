@@ -246,9 +246,15 @@ func TestRunMetrics(t *testing.T) {
 	certs := certificates(t, "client")
 	text, port := gatewayConf(t, certs)
 	metrics, address := freePort(t), fmt.Sprintf("127.0.0.1:%d", port)
+	datagrams := freePort(t)
+	text = strings.Replace(text, "listen t {", fmt.Sprintf("listen d {\nprotocol = tls+udp\nudp {\nipaddr = 127.0.0.1\nport = %[2]d\n}\n"+
+		"tls {\nca_file = %[1]s/ca.pem\ncertificate_file = %[1]s/server.pem\nprivate_key_file = %[1]s/server.key\n}\n}\nlisten t {", certs, datagrams), 1)
 	p := runFile(t, fmt.Sprintf("metrics {\nlisten = 127.0.0.1:%d\n}\n", metrics)+text)
 	if code, _, errs := client(bob, "tls+tcp", certs, address); code != 0 {
 		t.Errorf("exit code %d, %s", code, errs)
+	}
+	if code, _, errs := client(bob, "tls+udp", certs, fmt.Sprintf("127.0.0.1:%d", datagrams)); code != 0 {
+		t.Errorf("tls+udp: exit code %d, %s", code, errs)
 	}
 	if code, _, _ := inProcess(bob, "radclient", "tls+tcp", address, testSecret, "-ca", certs+"/ca.pem"); code != 3 {
 		t.Errorf("without a certificate: exit code %d", code)
@@ -269,13 +275,17 @@ func TestRunMetrics(t *testing.T) {
 	for _, want := range []string{
 		`frio_tls_handshakes_total{name="gateway.t",side="listen"} 1`, `frio_tls_resumed_total{name="gateway.t",side="listen"} 0`,
 		`frio_tls_failed_handshakes_total{cause="no_certificate",name="gateway.t",side="listen"} 1`, `frio_listen_requests_total{listen="gateway.t"} 1`,
-		`frio_client_outcomes_total{client="all",clients="",outcome="accept"} 1`,
-		`frio_home_server_latency_seconds_count{home_server="one",port="main"} 1`, `frio_home_server_requests_total{home_server="one",port="main"} 1`,
+		`frio_tls_ticket_chains{name="gateway.d",side="listen"} 1`, `frio_tls_ticket_chain_events_total{event="missed",name="gateway.d",side="listen"} 0`,
+		`frio_client_outcomes_total{client="all",clients="",outcome="accept"} 2`,
+		`frio_home_server_latency_seconds_count{home_server="one",port="main"} 2`, `frio_home_server_requests_total{home_server="one",port="main"} 2`,
 		`frio_home_server_retransmits_total{home_server="one",port="main"} 0`,
 	} {
 		if !strings.Contains(string(body), "\n"+want+"\n") {
 			t.Errorf("no %s", want)
 		}
+	}
+	if strings.Contains(string(body), `frio_tls_ticket_chains{name="gateway.t"`) {
+		t.Error("it tells of chains over a stream, of which none are kept")
 	}
 	if t.Failed() {
 		t.Logf("%s", body)
