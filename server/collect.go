@@ -211,28 +211,36 @@ func (c collector) listen(l *shownListen) {
 
 // sockets gives the sum of all sockets of a listen.
 func (c collector) sockets(l *shownListen) {
-	var streams [7]uint64
+	sum := map[string]uint64{}
 	for _, n := range l.streams {
-		for i, v := range []uint64{n.Accepted.Load(), n.Denied.Load(), n.PerSource.Load(), n.Aborted.Load(), n.Exhausted.Load(), n.Full.Load(), n.Timeouts.Load()} {
-			streams[i] += v
-		}
+		sum["accepted"] += n.Accepted.Load()
+		sum["denied"] += n.Denied.Load()
+		sum["per_source"] += n.PerSource.Load()
+		sum["aborted"] += n.Aborted.Load()
+		sum["exhausted"] += n.Exhausted.Load()
+		sum["full"] += n.Full.Load()
+		sum["timeout"] += n.Timeouts.Load()
 	}
-	for i, event := range []string{"accepted", "denied", "per_source", "aborted", "exhausted", "full", "timeout"} {
-		if len(l.streams) > 0 {
-			c.put(socketEvents, streams[i], l.name, event)
-		}
+	for event, n := range sum {
+		c.put(socketEvents, n, l.name, event)
 	}
-	var datagrams [12]uint64
+	clear(sum)
 	for _, n := range l.udp {
-		for i, v := range []uint64{n.In.Load(), n.Out.Load(), n.Empty.Load(), n.TooLong.Load(), n.Denied.Load(), n.Gate.Load(), n.Replies.Load(),
-			n.Full.Load(), n.Held.Load(), n.Inbox.Load(), n.Accepted.Load(), n.Timeouts.Load()} {
-			datagrams[i] += v
-		}
+		sum["in"] += n.In.Load()
+		sum["out"] += n.Out.Load()
+		sum["empty"] += n.Empty.Load()
+		sum["too_long"] += n.TooLong.Load()
+		sum["denied"] += n.Denied.Load()
+		sum["gate"] += n.Gate.Load()
+		sum["gate_reply"] += n.Replies.Load()
+		sum["full"] += n.Full.Load()
+		sum["held"] += n.Held.Load()
+		sum["inbox"] += n.Inbox.Load()
+		sum["accepted"] += n.Accepted.Load()
+		sum["timeout"] += n.Timeouts.Load()
 	}
-	for i, event := range []string{"in", "out", "empty", "too_long", "denied", "gate", "gate_reply", "full", "held", "inbox", "accepted", "timeout"} {
-		if len(l.udp) > 0 {
-			c.put(datagramEvents, datagrams[i], l.name, event)
-		}
+	for event, n := range sum {
+		c.put(datagramEvents, n, l.name, event)
 	}
 	if n := l.haproxy; n != nil {
 		c.put(proxyHeaders, n.Headers.Load(), l.name)
