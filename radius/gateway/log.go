@@ -15,56 +15,66 @@ const (
 	// lineInterval is how far apart lines of one kind are at least: what peers cause at line rate must not fill a disk. The next line says how
 	// many were left out.
 	lineInterval = time.Second
-	// kindsMax bounds the kinds of lines: they are words of this package, with the reasons of package radius.
-	kindsMax = 64
+	// kindsMax bounds the kinds of lines of home servers with names, of which there are three each; further home servers share one of each.
+	// All else are words of this package, with the reasons of package radius, fewer than 64.
+	kindsMax = 1024
+	// homeAttr is the attribute that names a home server, the first of a line about one.
+	homeAttr = "home_server"
 )
 
 // lines keeps what is logged of one place to a line of each kind in lineInterval. Thread: any.
 type lines struct {
 	mu    sync.Mutex
-	kinds map[string]*kind // guarded by mu
+	kinds map[kind]*limit // guarded by mu
 }
 
-type kind struct {
+// kind is what a line says, and which home server it is about, if any: one that has much to be said of does not hide what is said of others.
+type kind struct{ what, home string }
+
+type limit struct {
 	next    time.Time
 	leftOut int
 }
 
 // take tells whether it is time for a line, and how many were left out before it.
-func (l *lines) take(what string, now time.Time) (leftOut int, wanted bool) {
+func (l *lines) take(k kind, now time.Time) (leftOut int, wanted bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	k := l.kinds[what]
-	if k == nil {
-		if l.kinds == nil {
-			l.kinds = map[string]*kind{}
-		}
-		if len(l.kinds) >= kindsMax {
-			return 0, false
-		}
-		k = new(kind)
-		l.kinds[what] = k
+	if l.kinds[k] == nil && len(l.kinds) >= kindsMax {
+		k.home = ""
 	}
-	if now.Before(k.next) {
-		k.leftOut++
+	m := l.kinds[k]
+	if m == nil {
+		if l.kinds == nil {
+			l.kinds = map[kind]*limit{}
+		}
+		m = new(limit)
+		l.kinds[k] = m
+	}
+	if now.Before(m.next) {
+		m.leftOut++
 		return 0, false
 	}
-	leftOut = k.leftOut
-	k.next, k.leftOut = now.Add(lineInterval), 0
+	leftOut = m.leftOut
+	m.next, m.leftOut = now.Add(lineInterval), 0
 	return leftOut, true
 }
 
 // warn logs a line about what somebody else did.
 func (l *lines) warn(log *slog.Logger, now time.Time, what string, attrs ...slog.Attr) {
-	if leftOut, wanted := l.take(what, now); wanted {
+	k := kind{what: what}
+	if len(attrs) > 0 && attrs[0].Key == homeAttr {
+		k.home = attrs[0].Value.String()
+	}
+	if leftOut, wanted := l.take(k, now); wanted {
 		say(log, leftOut, what, attrs...)
 	}
 }
 
-// packet logs what became of a packet. kind tells lines apart that are limited by themselves; nothing is made for one that is not
+// packet logs what became of a packet. why tells lines apart that are limited by themselves; nothing is made for one that is not
 // wanted, as there may be one for each packet.
-func (l *lines) packet(log *slog.Logger, now time.Time, kind, what string, client *Client, peer netip.AddrPort, err error) {
-	leftOut, wanted := l.take(kind, now)
+func (l *lines) packet(log *slog.Logger, now time.Time, why, what string, client *Client, peer netip.AddrPort, err error) {
+	leftOut, wanted := l.take(kind{what: why}, now)
 	if !wanted {
 		return
 	}
