@@ -2,6 +2,7 @@ package frio
 
 import (
 	"io"
+	"iter"
 	"net/netip"
 	"time"
 
@@ -77,6 +78,19 @@ type Parent interface {
 
 // Layer tells what an IO stands on.
 type Layer interface{ Lower() IO }
+
+// Stack is an IO and what it stands on, the outermost first; none of nil.
+func Stack(io IO) iter.Seq[IO] {
+	return func(yield func(IO) bool) {
+		for one := io; one != nil && yield(one); {
+			layer, ok := one.(Layer)
+			if !ok {
+				return
+			}
+			one = layer.Lower()
+		}
+	}
+}
 
 // Stater tells the state.
 type Stater interface{ State() State }

@@ -138,15 +138,10 @@ func (l *listener) place(c *Conn, one frio.IO, here *thread.Thread) error {
 		return err
 	}
 	link := (*tether)(l)
-	for layer := one; ; {
+	for layer := range frio.Stack(one) {
 		if linked, ok := layer.(frio.Linked); ok {
 			linked.SetLink(link)
 		}
-		on, ok := layer.(frio.Layer)
-		if !ok {
-			break
-		}
-		layer = on.Lower()
 	}
 	to := here
 	if !here.Worker() {
@@ -226,16 +221,11 @@ func (l *listener) release() {
 	if many, ok := l.io.(*together); ok {
 		shards = many.shards
 	}
-	for _, layer := range shards {
-		for layer != nil {
+	for _, shard := range shards {
+		for layer := range frio.Stack(shard) {
 			if link, ok := layer.(frio.Link); ok {
 				link.Release()
 			}
-			on, ok := layer.(frio.Layer)
-			if !ok {
-				break
-			}
-			layer = on.Lower()
 		}
 	}
 }

@@ -54,15 +54,10 @@ func portAddr(kind frio.Kind, a netip.AddrPort) net.Addr {
 
 // socketPaths are the names of the Unix socket that io stands on.
 func socketPaths(io frio.IO) (local, remote string) {
-	for one := io; one != nil; {
+	for one := range frio.Stack(io) {
 		if p, ok := one.(frio.PathAddresser); ok {
 			return p.SocketPaths()
 		}
-		layer, ok := one.(frio.Layer)
-		if !ok {
-			break
-		}
-		one = layer.Lower()
 	}
 	return "", ""
 }

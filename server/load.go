@@ -82,21 +82,25 @@ func load(ctx *talloc.Context, root *conf.Section, syntax error, opt Options) (*
 		s.ctx.Free()
 		return nil, err
 	}
-	s.visit(s.reloads)
-	if s.radius != nil {
-		for _, h := range s.radius.Homes {
-			down(h.IO, s.reloads)
-			down(h.AcctIO, s.reloads)
-		}
-	}
+	s.watchReloads()
 	return s, nil
 }
 
-// reloads has a reload of an IO by itself that failed leave a line.
-func (s *Server) reloads(io frio.IO) {
-	if r, ok := io.(frio.Reloader); ok {
-		name := io.Describe()
-		r.OnReload(func(err error) { s.opt.Logger.Warn("reload", "io", name, "error", err) })
+// watchReloads has a reload of an IO by itself that failed leave a line.
+func (s *Server) watchReloads() {
+	list := s.stacks()
+	if s.radius != nil {
+		for _, h := range s.radius.Homes {
+			list = append(list, h.IO, h.AcctIO)
+		}
+	}
+	for _, top := range list {
+		for io := range frio.Stack(top) {
+			if r, ok := io.(frio.Reloader); ok {
+				name := io.Describe()
+				r.OnReload(func(err error) { s.opt.Logger.Warn("reload", "io", name, "error", err) })
+			}
+		}
 	}
 }
 

@@ -245,17 +245,12 @@ func (r *reload) refresh() {
 
 // refreshed has an IO, and what it stands on, read its files again.
 func refreshed(one frio.IO, log *slog.Logger) {
-	for one != nil {
+	for one := range frio.Stack(one) {
 		if f, ok := one.(frio.Reloader); ok {
 			if err := f.Reload(); err != nil {
 				log.Warn("reload", "io", one.Describe(), "error", err)
 			}
 		}
-		layer, ok := one.(frio.Layer)
-		if !ok {
-			return
-		}
-		one = layer.Lower()
 	}
 }
 

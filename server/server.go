@@ -90,36 +90,27 @@ func (s *Server) present() contents {
 
 // Notes are what the configuration's methods have to say that is no mistake: keys without effect, certificates that end soon. Thread: any.
 func (s *Server) Notes() conf.Errors {
-	notes := slices.Clone(s.present().notes)
-	s.visit(func(io frio.IO) {
-		if n, ok := io.(frio.Noter); ok {
-			notes = append(notes, n.Notes()...)
+	now := s.present()
+	notes := slices.Clone(now.notes)
+	for _, top := range now.stacks() {
+		for io := range frio.Stack(top) {
+			if n, ok := io.(frio.Noter); ok {
+				notes = append(notes, n.Notes()...)
+			}
 		}
-	})
+	}
 	return notes.Sorted()
 }
 
-// visit shows every IO of listens and targets, and what it stands on.
-func (s *Server) visit(see func(frio.IO)) {
-	now := s.present()
-	for _, l := range now.all() {
-		down(l.io, see)
+// stacks are the IOs of listens and targets.
+func (c contents) stacks() (list []frio.IO) {
+	for _, l := range c.all() {
+		list = append(list, l.io)
 	}
-	for _, t := range now.targets {
-		down(t.io, see)
+	for _, t := range c.targets {
+		list = append(list, t.io)
 	}
-}
-
-// down shows an IO and what it stands on.
-func down(io frio.IO, see func(frio.IO)) {
-	for io != nil {
-		see(io)
-		layer, ok := io.(frio.Layer)
-		if !ok {
-			return
-		}
-		io = layer.Lower()
-	}
+	return list
 }
 
 // service is one `server NAME { }`.

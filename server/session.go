@@ -78,18 +78,16 @@ func (s *session) refused(err error) {
 // introduce tells a target that asks for it (the PROXY protocol) who the peer is. A peer without an address is the relay itself.
 func (s *session) introduce(far frio.IO) {
 	near, ok := s.peer.IO().(frio.Addresser)
-	for ok && far != nil {
-		if setter, is := far.(frio.AddrSetter); is {
+	if !ok {
+		return
+	}
+	for one := range frio.Stack(far) {
+		if setter, is := one.(frio.AddrSetter); is {
 			if setter.SetAddrs(near.RemoteAddr(), near.LocalAddr()) != nil {
 				_ = setter.SetAddrs(netip.AddrPort{}, netip.AddrPort{})
 			}
 			return
 		}
-		layer, is := far.(frio.Layer)
-		if !is {
-			return
-		}
-		far = layer.Lower()
 	}
 }
 

@@ -131,8 +131,8 @@ func (l *listen) shown() shownListen {
 		one.gateway = l.radius.listen
 	}
 	for _, socket := range l.shards() {
-		for socket != nil {
-			switch x := socket.(type) {
+		for layer := range frio.Stack(socket) {
+			switch x := layer.(type) {
 			case *base.Listener:
 				if n := x.Counts(); !slices.Contains(one.streams, n) {
 					one.streams = append(one.streams, n)
@@ -144,11 +144,6 @@ func (l *listen) shown() shownListen {
 			case *haproxy.Listener:
 				one.haproxy = x.Counts()
 			}
-			layer, ok := socket.(frio.Layer)
-			if !ok {
-				break
-			}
-			socket = layer.Lower()
 		}
 	}
 	return one

@@ -119,16 +119,12 @@ func isTied(io frio.IO, parent *Member) bool {
 	if parent == nil {
 		return false
 	}
-	for one := io; ; {
+	for one := range frio.Stack(io) {
 		if tied, ok := one.(frio.Tied); ok {
 			return tied.Tied()
 		}
-		layer, ok := one.(frio.Layer)
-		if !ok {
-			return io.Kind() == frio.Datagram
-		}
-		one = layer.Lower()
 	}
+	return io.Kind() == frio.Datagram
 }
 
 // settle has the user go on with m, which lives on t.
