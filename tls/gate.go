@@ -83,31 +83,17 @@ func (g *gate) judge(p *frio.Packet, scratch []byte) ([]byte, frio.Verdict) {
 func (l *Listener) SetAdmit(admit frio.Admit) error {
 	l.ctx.Touch("set admit")
 	if l.gate == nil {
-		return setAdmit(l.lower, admit)
+		a, ok := l.lower.(frio.Admitter)
+		if !ok {
+			return errors.ErrUnsupported
+		}
+		return a.SetAdmit(admit)
 	}
 	if l.State() != frio.StateClosed {
 		return fmt.Errorf("set admit of %s: it is open", l.Describe())
 	}
 	l.gate.admit = admit
 	return nil
-}
-
-// SetAdmit is that of each shard's Listener.
-func (s *sharded) SetAdmit(admit frio.Admit) error {
-	for _, shard := range s.shards {
-		if err := setAdmit(shard, admit); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func setAdmit(one frio.IO, admit frio.Admit) error {
-	a, ok := one.(frio.Admitter)
-	if !ok {
-		return errors.ErrUnsupported
-	}
-	return a.SetAdmit(admit)
 }
 
 func keyOf(c *Conn) peerKey {
