@@ -36,7 +36,7 @@ var _ net.Conn = (*Conn)(nil)
 // init makes c a Conn on one, which ctx owns. It is not up yet: rise brings it there.
 func (c *Conn) init(one frio.IO, ctx *talloc.Context, rise func() error, risen func(error)) {
 	c.stack = stackOf(one)
-	c.c.in.try, c.c.out.try = c.tryRead, c.tryWrite
+	c.c.in.try, c.c.out.try = c.tryReadLocked, c.tryWriteLocked
 	c.c.rise = func() error {
 		err := rise()
 		if err == nil {
@@ -67,13 +67,13 @@ func (c *Conn) Read(p []byte) (int, error) {
 	defer h.turn.Unlock()
 	c.c.mu.Lock()
 	c.reading = p
-	n, err := h.do()
+	n, err := h.doLocked()
 	c.reading = nil
 	c.c.mu.Unlock()
 	return n, c.wrap("read", err)
 }
 
-func (c *Conn) tryRead() (int, error) { return c.c.io.Read(c.reading) }
+func (c *Conn) tryReadLocked() (int, error) { return c.c.io.Read(c.reading) }
 
 // Write waits until the IO has taken all of p, which is not yet sent then. After an error it returns how much was taken.
 func (c *Conn) Write(p []byte) (int, error) {
@@ -82,7 +82,7 @@ func (c *Conn) Write(p []byte) (int, error) {
 	defer h.turn.Unlock()
 	c.c.mu.Lock()
 	c.writing = p
-	n, err := h.do()
+	n, err := h.doLocked()
 	c.writing = nil
 	c.c.mu.Unlock()
 	return n, c.wrap("write", err)
@@ -95,13 +95,13 @@ func (c *Conn) CloseWrite() error {
 	defer h.turn.Unlock()
 	c.c.mu.Lock()
 	c.ending = true
-	_, err := h.do()
+	_, err := h.doLocked()
 	c.ending = false
 	c.c.mu.Unlock()
 	return c.wrap("close", err)
 }
 
-func (c *Conn) tryWrite() (int, error) {
+func (c *Conn) tryWriteLocked() (int, error) {
 	if c.ending {
 		if half, ok := c.c.io.(frio.CloseWriter); ok {
 			return 0, half.CloseWrite()

@@ -107,7 +107,7 @@ func (c *core) vanish() {
 	c.mu.Lock()
 	rose := c.rose
 	c.gone, c.seat, c.rose = true, nil, true
-	c.finish(net.ErrClosed)
+	c.finishLocked(net.ErrClosed)
 	c.end.Broadcast()
 	c.mu.Unlock()
 	if !rose {
@@ -115,11 +115,11 @@ func (c *core) vanish() {
 	}
 }
 
-// finish ends all calls, and the timers. mu is held.
-func (c *core) finish(err error) {
+// finishLocked ends all calls, and the timers.
+func (c *core) finishLocked(err error) {
 	for _, h := range [...]*half{&c.in, &c.out} {
-		h.finish(err)
-		h.stop()
+		h.finishLocked(err)
+		h.stopLocked()
 	}
 }
 
@@ -130,29 +130,29 @@ func (c *core) turn(s *seat) {
 		c.mu.Unlock()
 		return // it has moved, or is gone
 	}
-	rose, err := c.lift()
+	rose, err := c.liftLocked()
 	if c.up {
-		c.in.step()
-		c.out.step()
+		c.in.stepLocked()
+		c.out.stepLocked()
 	}
-	c.settle(rose, err)
+	c.settleLocked(rose, err)
 }
 
 // ready is called by the loop for one direction.
 func (c *core) ready(h *half) {
 	c.mu.Lock()
-	rose, err := c.lift()
+	rose, err := c.liftLocked()
 	if !h.active {
 		h.wished = false
 	}
 	if c.up {
-		h.step()
+		h.stepLocked()
 	}
-	c.settle(rose, err)
+	c.settleLocked(rose, err)
 }
 
-// lift goes on with what comes before reading and writing, and tells whether that is over, and how. mu is held.
-func (c *core) lift() (rose bool, err error) {
+// liftLocked goes on with what comes before reading and writing, and tells whether that is over, and how.
+func (c *core) liftLocked() (rose bool, err error) {
 	if c.up || c.closed {
 		return false, nil
 	}
@@ -163,13 +163,13 @@ func (c *core) lift() (rose bool, err error) {
 	return true, err
 }
 
-// settle is the end of a turn: it tells the loop what is waited for, or closes. mu is held, and given back.
-func (c *core) settle(rose bool, err error) {
+// settleLocked is the end of a turn: it tells the loop what is waited for, or closes. It gives mu back.
+func (c *core) settleLocked(rose bool, err error) {
 	over := c.closed
 	if !over {
-		if wrong := c.wish(); wrong != nil {
+		if wrong := c.wishLocked(); wrong != nil {
 			c.failed = wrong
-			c.finish(wrong)
+			c.finishLocked(wrong)
 		}
 	}
 	c.mu.Unlock()
@@ -181,8 +181,8 @@ func (c *core) settle(rose bool, err error) {
 	}
 }
 
-// wish tells the loop what is waited for. mu is held.
-func (c *core) wish() error {
+// wishLocked tells the loop what is waited for.
+func (c *core) wishLocked() error {
 	var want event.Ready
 	if c.up && c.in.wished {
 		want |= event.Read
@@ -215,7 +215,7 @@ func (c *core) shut() {
 	c.shutting = true
 	c.mu.Lock()
 	c.closed = true
-	c.finish(net.ErrClosed)
+	c.finishLocked(net.ErrClosed)
 	c.mu.Unlock()
 	err := c.io.Close()
 	c.mu.Lock()
@@ -253,7 +253,7 @@ func (c *core) leave() {
 
 func (c *core) leaveLocked() {
 	c.closed = true
-	c.finish(net.ErrClosed)
+	c.finishLocked(net.ErrClosed)
 	c.seat.kick()
 }
 
@@ -265,7 +265,7 @@ func (c *core) deadline(t time.Time, halves ...*half) error {
 		return net.ErrClosed
 	}
 	for _, h := range halves {
-		h.setDeadline(t)
+		h.setDeadlineLocked(t)
 	}
 	return nil
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/frio-io/frio"
 )
 
-// half is one direction: at most one call of another goroutine, which waits in do, and the deadline of such calls. The memory of the
+// half is one direction: at most one call of another goroutine, which waits in doLocked, and the deadline of such calls. The memory of the
 // call is its caller's, and touched under mu only, while the call lasts: nothing is kept here.
 type half struct {
 	turn sync.Mutex // held by whose call it is; the others wait
@@ -30,15 +30,15 @@ type half struct {
 	stays bool
 }
 
-// do makes a call on the thread and waits for it. Thread: any that is not the pool's; h.turn and mu are held.
-func (h *half) do() (int, error) {
+// doLocked makes a call on the thread and waits for it. Thread: any that is not the pool's; h.turn is held too.
+func (h *half) doLocked() (int, error) {
 	c := h.core
 	switch {
 	case c.closed || c.gone:
 		return 0, net.ErrClosed
 	case c.failed != nil:
 		return 0, c.failed
-	case h.expired():
+	case h.expiredLocked():
 		return 0, os.ErrDeadlineExceeded
 	}
 	h.active, h.n, h.err = true, 0, nil
@@ -49,8 +49,8 @@ func (h *half) do() (int, error) {
 	return h.n, h.err
 }
 
-// step goes on with the call, if there is one, and says in wished whether it waits for the IO. mu is held.
-func (h *half) step() {
+// stepLocked goes on with the call, if there is one, and says in wished whether it waits for the IO.
+func (h *half) stepLocked() {
 	if !h.active {
 		return
 	}
@@ -60,30 +60,30 @@ func (h *half) step() {
 		h.wished = true
 		return
 	}
-	h.finish(err)
+	h.finishLocked(err)
 	h.core.done.soon()
 	h.wished = h.wished && h.stays && err == nil
 }
 
-// finish ends the call, if there is one. mu is held.
-func (h *half) finish(err error) {
+// finishLocked ends the call, if there is one.
+func (h *half) finishLocked(err error) {
 	if h.active {
 		h.active, h.err = false, err
 		h.ended.Signal()
 	}
 }
 
-func (h *half) expired() bool { return !h.deadline.IsZero() && !time.Now().Before(h.deadline) }
+func (h *half) expiredLocked() bool { return !h.deadline.IsZero() && !time.Now().Before(h.deadline) }
 
-// setDeadline has calls end at t, those under way too; zero: never. mu is held.
-func (h *half) setDeadline(t time.Time) {
+// setDeadlineLocked has calls end at t, those under way too; zero: never.
+func (h *half) setDeadlineLocked(t time.Time) {
 	h.deadline = t
 	switch {
 	case t.IsZero():
-		h.stop()
-	case h.expired():
-		h.stop()
-		h.finish(os.ErrDeadlineExceeded)
+		h.stopLocked()
+	case h.expiredLocked():
+		h.stopLocked()
+		h.finishLocked(os.ErrDeadlineExceeded)
 	case h.timer == nil:
 		h.timer = time.AfterFunc(time.Until(t), h.expire)
 	default:
@@ -98,15 +98,15 @@ func (h *half) expire() {
 	defer c.mu.Unlock()
 	switch {
 	case c.closed || c.gone || h.deadline.IsZero():
-	case h.expired():
-		h.finish(os.ErrDeadlineExceeded)
+	case h.expiredLocked():
+		h.finishLocked(os.ErrDeadlineExceeded)
 	default:
 		h.timer.Reset(time.Until(h.deadline))
 	}
 }
 
-// stop stops the timer. mu is held.
-func (h *half) stop() {
+// stopLocked stops the timer.
+func (h *half) stopLocked() {
 	if h.timer != nil {
 		h.timer.Stop()
 	}

@@ -47,7 +47,7 @@ func (a *PacketAddr) AddrPort() netip.AddrPort { return a.Remote }
 // sockets. Thread: any that is not the pool's.
 func ListenPacket(t *thread.Thread, mem *talloc.Context, one frio.IO) (net.PacketConn, error) {
 	p := &PacketConn{stack: stackOf(one)}
-	p.c.in.try, p.c.out.try = p.tryRead, p.tryWrite
+	p.c.in.try, p.c.out.try = p.tryReadLocked, p.tryWriteLocked
 	p.c.rise, p.c.risen = func() error { return nil }, func(error) {}
 	p.c.init(one, mem)
 	err := enter(t, mem, one, func() error { return p.begin(t, mem, one) })
@@ -81,7 +81,7 @@ func (p *PacketConn) ReadFrom(b []byte) (n int, from net.Addr, err error) {
 	defer h.turn.Unlock()
 	p.c.mu.Lock()
 	p.in[0] = frio.Packet{Data: b[:0:len(b)]}
-	n, err = h.do()
+	n, err = h.doLocked()
 	packet := p.in[0]
 	p.in[0] = frio.Packet{}
 	p.c.mu.Unlock()
@@ -91,7 +91,7 @@ func (p *PacketConn) ReadFrom(b []byte) (n int, from net.Addr, err error) {
 	return n, from, p.wrap("read", from, err)
 }
 
-func (p *PacketConn) tryRead() (int, error) {
+func (p *PacketConn) tryReadLocked() (int, error) {
 	if count, err := p.io.ReadPackets(p.in[:]); count == 0 {
 		if err == nil {
 			err = frio.ErrAgain
@@ -112,7 +112,7 @@ func (p *PacketConn) WriteTo(b []byte, to net.Addr) (int, error) {
 	defer h.turn.Unlock()
 	p.c.mu.Lock()
 	p.out[0] = packet
-	n, err := h.do()
+	n, err := h.doLocked()
 	p.out[0] = frio.Packet{}
 	p.c.mu.Unlock()
 	return n, p.wrap("write", to, err)
@@ -140,7 +140,7 @@ func packetTo(b []byte, to net.Addr) (frio.Packet, error) {
 	return packet, nil
 }
 
-func (p *PacketConn) tryWrite() (int, error) {
+func (p *PacketConn) tryWriteLocked() (int, error) {
 	count, err := p.io.WritePackets(p.out[:])
 	switch {
 	case count > 0:
