@@ -17,7 +17,9 @@ import (
 //
 //	newSocket, accept  non-blocking and close-on-exec from the start
 //	info4              reads an IPv4 control message; source4 writes the one that names a source
-//	optionName ...     as system.go says
+//	ownOption          optionName of the options whose names differ
+//	unsent             the value of Unsent
+//	setSpecial ...     as system.go says
 type backend struct{ own own }
 
 var systemRows []Row
@@ -26,19 +28,9 @@ var systemRows []Row
 const bufferShare = 1
 
 func (*backend) Socket(f Family, k frio.Kind) (fd int, err error) {
-	domain, kind := 0, unix.SOCK_STREAM
-	switch f {
-	case Inet4:
-		domain = unix.AF_INET
-	case Inet6:
-		domain = unix.AF_INET6
-	case Local:
-		domain = unix.AF_UNIX
-	default:
-		return -1, syscall.EAFNOSUPPORT
-	}
-	if k == frio.Datagram {
-		kind = unix.SOCK_DGRAM
+	domain, kind, err := socketKind(f, k)
+	if err != nil {
+		return -1, err
 	}
 	fd, err = newSocket(domain, kind)
 	if err != nil {
@@ -168,6 +160,37 @@ func (*backend) SetFile(path string, f File, uid, gid int, mode uint32) error {
 		}
 		return unix.Fchmodat(dir, name, mode, unix.AT_SYMLINK_NOFOLLOW)
 	})
+}
+
+func optionName(fd int, o Option) (level, name int, err error) {
+	switch o {
+	case Timestamp:
+		return unix.SOL_SOCKET, unix.SO_TIMESTAMP, nil
+	case RecvECN:
+		return byFamily(fd, unix.IP_RECVTOS, unix.IPV6_RECVTCLASS)
+	case DontFragment:
+		return byFamily(fd, unix.IP_DONTFRAG, unix.IPV6_DONTFRAG)
+	}
+	return ownOption(fd, o)
+}
+
+func byFamily(fd, name4, name6 int) (level, name int, err error) {
+	ip4, err := isInet4(fd)
+	switch {
+	case err != nil:
+		return 0, 0, err
+	case ip4:
+		return unix.IPPROTO_IP, name4, nil
+	}
+	return unix.IPPROTO_IPV6, name6, nil
+}
+
+func getSpecial(fd int, o Option) (value int, done bool, err error) {
+	if o != Unsent {
+		return 0, false, nil
+	}
+	value, err = unsent(fd)
+	return value, true, err
 }
 
 func readyFor(fd int) int16 {

@@ -37,44 +37,21 @@ func guard(fd int, err error) (int, error) {
 	return fd, nil
 }
 
-func optionName(fd int, o Option) (level, name int, err error) {
+func ownOption(fd int, o Option) (level, name int, err error) {
 	switch o {
 	case ReusePort:
 		return unix.SOL_SOCKET, unix.SO_REUSEPORT, nil
 	case KeepIdle:
 		return unix.IPPROTO_TCP, unix.TCP_KEEPALIVE, nil
-	case Timestamp:
-		return unix.SOL_SOCKET, unix.SO_TIMESTAMP, nil
 	case PacketInfo:
 		return byFamily(fd, unix.IP_RECVPKTINFO, unix.IPV6_RECVPKTINFO)
-	case RecvECN:
-		return byFamily(fd, unix.IP_RECVTOS, unix.IPV6_RECVTCLASS)
-	case DontFragment:
-		return byFamily(fd, unix.IP_DONTFRAG, unix.IPV6_DONTFRAG)
 	}
 	return socketOption(o)
 }
 
-func byFamily(fd, name4, name6 int) (level, name int, err error) {
-	ip4, err := isInet4(fd)
-	switch {
-	case err != nil:
-		return 0, 0, err
-	case ip4:
-		return unix.IPPROTO_IP, name4, nil
-	}
-	return unix.IPPROTO_IPV6, name6, nil
-}
-
 func setSpecial(fd int, o Option, value int) (done bool, err error) { return false, nil }
 
-func getSpecial(fd int, o Option) (value int, done bool, err error) {
-	if o == Unsent {
-		value, err = unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_NWRITE)
-		return value, true, err
-	}
-	return 0, false, nil
-}
+func unsent(fd int) (int, error) { return unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_NWRITE) }
 
 func (*backend) BindDevice(fd int, name string) error {
 	device, err := net.InterfaceByName(name)

@@ -19,35 +19,18 @@ func accept(fd int) (child int, peer unix.Sockaddr, err error) {
 	return unix.Accept4(fd, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
 }
 
-func optionName(fd int, o Option) (level, name int, err error) {
+func ownOption(fd int, o Option) (level, name int, err error) {
 	switch o {
 	case ReusePort:
 		return unix.SOL_SOCKET, unix.SO_REUSEPORT_LB, nil // the one that shares the load
 	case KeepIdle:
 		return unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, nil
-	case Timestamp:
-		return unix.SOL_SOCKET, unix.SO_TIMESTAMP, nil
 	case PacketInfo:
 		return byFamily(fd, unix.IP_RECVDSTADDR, unix.IPV6_RECVPKTINFO)
-	case RecvECN:
-		return byFamily(fd, unix.IP_RECVTOS, unix.IPV6_RECVTCLASS)
-	case DontFragment:
-		return byFamily(fd, unix.IP_DONTFRAG, unix.IPV6_DONTFRAG)
 	case FreeBind:
 		return byFamily(fd, unix.IP_BINDANY, unix.IPV6_BINDANY)
 	}
 	return socketOption(o)
-}
-
-func byFamily(fd, name4, name6 int) (level, name int, err error) {
-	ip4, err := isInet4(fd)
-	switch {
-	case err != nil:
-		return 0, 0, err
-	case ip4:
-		return unix.IPPROTO_IP, name4, nil
-	}
-	return unix.IPPROTO_IPV6, name6, nil
 }
 
 // setSpecial: on IPv4 the arrival interface is an option of its own.
@@ -65,13 +48,7 @@ func setSpecial(fd int, o Option, value int) (done bool, err error) {
 	return false, nil
 }
 
-func getSpecial(fd int, o Option) (value int, done bool, err error) {
-	if o == Unsent {
-		value, err = unix.IoctlGetInt(fd, bytesUnsent)
-		return value, true, err
-	}
-	return 0, false, nil
-}
+func unsent(fd int) (int, error) { return unix.IoctlGetInt(fd, bytesUnsent) }
 
 // BindDevice has no counterpart here.
 func (*backend) BindDevice(fd int, name string) error { return syscall.EOPNOTSUPP }

@@ -23,19 +23,9 @@ type backend struct {
 }
 
 func (s *backend) Socket(f Family, k frio.Kind) (fd int, err error) {
-	domain, kind := 0, unix.SOCK_STREAM
-	switch f {
-	case Inet4:
-		domain = unix.AF_INET
-	case Inet6:
-		domain = unix.AF_INET6
-	case Local:
-		domain = unix.AF_UNIX
-	default:
-		return -1, syscall.EAFNOSUPPORT
-	}
-	if k == frio.Datagram {
-		kind = unix.SOCK_DGRAM
+	domain, kind, err := socketKind(f, k)
+	if err != nil {
+		return -1, err
 	}
 	fd, err = unix.Socket(domain, kind|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 	if err != nil {

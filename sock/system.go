@@ -2,8 +2,10 @@ package sock
 
 import (
 	"os"
+	"syscall"
 	"time"
 
+	"github.com/frio-io/frio"
 	"github.com/frio-io/frio/event"
 )
 
@@ -36,3 +38,20 @@ func (*system) NewPoller() (event.Poller, error) { return event.NewPoller() }
 func (*system) Lookup(host string, notify func()) event.Lookup { return event.NewLookup(host, notify) }
 
 func (*system) Getuid() uint32 { return uint32(os.Geteuid()) }
+
+// socketKind is what socket(2) calls a family and a kind.
+func socketKind(f Family, k frio.Kind) (domain, kind int, err error) {
+	kind = syscall.SOCK_STREAM
+	if k == frio.Datagram {
+		kind = syscall.SOCK_DGRAM
+	}
+	switch f {
+	case Inet4:
+		return syscall.AF_INET, kind, nil
+	case Inet6:
+		return syscall.AF_INET6, kind, nil
+	case Local:
+		return syscall.AF_UNIX, kind, nil
+	}
+	return 0, 0, syscall.EAFNOSUPPORT
+}
