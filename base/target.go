@@ -113,16 +113,15 @@ type Host struct {
 
 // DecodeConf takes a name or an address; `*` is none.
 func (h *Host) DecodeConf(p *conf.Pair) error {
-	if _, err := netip.ParseAddr(p.Value); err != nil && !isHostName(p.Value) {
+	if _, err := netip.ParseAddr(p.Value); err != nil && !IsHostName(strings.TrimSuffix(p.Value, ".")) {
 		return p.Errorf("%s: %q is neither an address nor a host name", p.Name, p.Value)
 	}
 	*h = Host{Name: p.Value, At: p}
 	return nil
 }
 
-// isHostName is RFC 1123, Section 2.1, with underscores, which DNS carries. Digits and dots alone are a mistyped address.
-func isHostName(s string) bool {
-	s = strings.TrimSuffix(s, ".")
+// IsHostName is RFC 1123, Section 2.1, with underscores, which DNS carries, and no dot at the end. Digits and dots alone are a mistyped address.
+func IsHostName(s string) bool {
 	if s == "" || len(s) > 253 || strings.Trim(s, "0123456789.") == "" {
 		return false
 	}

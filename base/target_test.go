@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net/netip"
 	"testing"
+
+	"github.com/frio-io/frio/conf"
 )
 
 func TestInterleaveAlternatesFamilies(t *testing.T) {
@@ -32,14 +34,18 @@ func TestInterleaveAlternatesFamilies(t *testing.T) {
 }
 
 func TestHostNames(t *testing.T) {
-	for _, good := range []string{"localhost", "radius.example.org", "a-b.example.", "_radius._tcp.example.org", "3com.example"} {
-		if !isHostName(good) {
+	for _, good := range []string{"localhost", "radius.example.org", "a-b.example", "_radius._tcp.example.org", "3com.example"} {
+		if !IsHostName(good) {
 			t.Errorf("%q is refused", good)
 		}
 	}
-	for _, bad := range []string{"", "*", "-a.example", "a..b", "256.1.1.1", "10.0.0", "a b", "exämple", "a.example/24", "fe80::1%eth0"} {
-		if isHostName(bad) {
+	for _, bad := range []string{"", "*", "-a.example", "a..b", "a-b.example.", "256.1.1.1", "10.0.0", "a b", "exämple", "a.example/24", "fe80::1%eth0"} {
+		if IsHostName(bad) {
 			t.Errorf("%q passes", bad)
 		}
+	}
+	// In a file a name may end with the dot of the root.
+	if err := new(Host).DecodeConf(conf.NewPair("ipaddr", "a-b.example.", conf.Pos{})); err != nil {
+		t.Error(err)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/frio-io/frio/base"
 	"github.com/frio-io/frio/conf"
 )
 
@@ -50,31 +51,13 @@ func parseName(text string) (certName, string) {
 	}
 	name := strings.ToLower(strings.TrimSuffix(text, "."))
 	rest, wild := strings.CutPrefix(name, "*.")
-	if !isDNSName(rest) || wild && !strings.Contains(rest, ".") {
+	if !base.IsHostName(rest) || wild && !strings.Contains(rest, ".") {
 		return certName{}, "`" + text + "` is neither a DNS name (`*.` may stand for its first label), nor an address, nor a URI"
 	}
 	if wild {
 		return certName{wildName, rest}, ""
 	}
 	return certName{dnsName, name}, ""
-}
-
-// isDNSName is RFC 1123, Section 2.1, with underscores, which DNS carries. Digits and dots alone are a mistyped address.
-func isDNSName(s string) bool {
-	if s == "" || len(s) > 253 || strings.Trim(s, "0123456789.") == "" {
-		return false
-	}
-	for _, label := range strings.Split(s, ".") {
-		if label == "" || len(label) > 63 || label[0] == '-' || label[len(label)-1] == '-' {
-			return false
-		}
-		for _, r := range label {
-			if !(r == '-' || r == '_' || '0' <= r && r <= '9' || 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z') {
-				return false
-			}
-		}
-	}
-	return true
 }
 
 // matches tells whether cert has the name.
