@@ -362,32 +362,3 @@ func TestCloseNotifyStaysInOut(t *testing.T) {
 		closes(t, func(p *path) { p.server.MTUExceeded() })
 	})
 }
-
-func TestRecheck(t *testing.T) {
-	sc, cc := configs(keyECDSA)
-	sc.ClientAuth = tls.RequireAndVerifyClientCert
-	p := newPath(t, sc, cc)
-	p.open()
-	if err := p.server.Recheck(p.now, sc); err != nil {
-		t.Error(err)
-	}
-	other := *sc
-	other.ClientCAs = newPKI("another").pool
-	if err := p.server.Recheck(p.now, &other); err == nil || !strings.Contains(err.Error(), "(48)") {
-		t.Errorf("another CA: %v", err)
-	}
-	other = *sc
-	other.VerifyConnection = func(s tls.ConnectionState) error {
-		if len(s.VerifiedChains) == 0 {
-			t.Error("no chains")
-		}
-		return errors.New("revoked")
-	}
-	if err := p.server.Recheck(p.now, &other); err == nil || err.Error() != "revoked" {
-		t.Errorf("revoked: %v", err)
-	}
-	if err := p.client.Recheck(p.now.Add(100*365*24*time.Hour), cc); err == nil {
-		t.Error("expired in a hundred years")
-	}
-	p.echo("goes on")
-}

@@ -132,29 +132,6 @@ func (e *Engine) ConnectionState() tls.ConnectionState {
 	return e.connectionState(certs, nil)
 }
 
-// Recheck checks the peer's certificates again, by the chain rules and VerifyConnection of c, as after a reload of
-// CAs or CRLs. An error says why the association should end; it goes on until the caller ends it. ErrPending is
-// returned as it is.
-func (e *Engine) Recheck(now time.Time, c *Config) error {
-	certs, err := parseChain(e.peer)
-	if err != nil {
-		return err
-	}
-	if e.server && len(certs) == 0 && requiresCertificate(c.ClientAuth) {
-		return alertf(alertHandshakeFailure, "certificate: none, but one is required")
-	}
-	var chains [][]*x509.Certificate
-	if len(certs) > 0 {
-		if chains, err = c.verifyChain(e.server, now, certs); err != nil {
-			return err
-		}
-	}
-	if c.VerifyConnection == nil {
-		return nil
-	}
-	return c.VerifyConnection(e.connectionState(certs, chains))
-}
-
 func requiresCertificate(a tls.ClientAuthType) bool {
 	return a == tls.RequireAnyClientCert || a == tls.RequireAndVerifyClientCert
 }
