@@ -22,8 +22,8 @@
 //	Close, Len, Cap, Refused, Wakes   any
 //	Receiver.Recall                   the thread of the loop, or who clears up after it
 //	Handler.Message, Ended            are called on the loop's thread
-//	Set.Reserve, Skip, Commit, Stats  the originator
-//	Message.Data, Value, Done, Keep   whoever holds the message: one thread at a time
+//	Set.Reserve, Skip, Commit         the originator
+//	Message.Data, Value, Done         whoever holds the message: one thread at a time
 //
 // Sending gives away: what v points to belongs to the receiver once Send has returned nil, and to the sender still if it has
 // returned an error. Whoever cannot send a Message calls its Done.
@@ -45,7 +45,7 @@
 //   - Nobody is told that a full queue has room again: who gets EAGAIN tries in a later turn (a timer, or with its next
 //     message), or drops and counts. Trying in a loop burns the processor that the receiver needs.
 //   - Two threads that send to each other and each wait for room would wait for ever; so neither may wait.
-//   - A message that is held long keeps the ring's memory of all that came after it (SetStats.Pinned): Keep copies it out.
+//   - A message that is held long keeps the ring's memory of all that came after it: copy it out, and call Done.
 //   - Done is for the last holder, once. A handle that was used up panics, also after its header serves another message; the slice that
 //     Data returned does not know. Builds with -race or -tags friocheck overwrite it when it is taken back.
 //   - Freeing a queue's context closes it and drops what is in it. To lose nothing, Close and wait for Ended, or Recall.

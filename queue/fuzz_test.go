@@ -258,9 +258,7 @@ func FuzzSet(f *testing.F) {
 		for i := range m.list {
 			m.list[i].end()
 		}
-		if st := s.Stats(); st.Held != 0 || st.HeldBytes != 0 || st.Pinned != 0 {
-			t.Fatalf("all done: %+v", st)
-		}
+		holds(t, s, 0, 0)
 		reserve(t, s, ringBytes, headers)
 	})
 }

@@ -30,7 +30,7 @@ const (
 //
 // The originator reserves the most that may come, reads into it, and commits what came: nothing is copied. It sends the
 // Message to another thread, which reads it and calls Done; the originator takes the memory back in the order of the
-// messages. So one that is held long keeps all behind it, up to the whole ring: such a one is copied out (Keep).
+// messages. So one that is held long keeps all behind it, up to the whole ring: such a one is copied out, and done.
 // Both are of fixed size: with one of them used up Reserve gives EAGAIN.
 //
 // H is what a header carries besides the data, of the user's choice. All methods but those of Message belong to the originator.
@@ -45,10 +45,6 @@ type Set[H any] struct {
 
 	reserved, reservedEnd uint64 // what is left of the reservation
 	left                  int    // headers of the reservation
-
-	heldMax      int
-	heldBytesMax int
-	refused      uint64
 }
 
 // header is what a message is known by. Its state tells also of which message: after Done a handle does not fit any more, whatever
@@ -63,7 +59,7 @@ type header[H any] struct {
 	value H
 }
 
-// Message is a handle on a message. It goes by value, through a queue as well; who has it last calls Done or Keep, once.
+// Message is a handle on a message. It goes by value, through a queue as well; who has it last calls Done, once.
 // Thread: the holder's. Sending it gives it away.
 type Message[H any] struct {
 	h      *header[H]
@@ -106,7 +102,6 @@ func (s *Set[H]) Reserve(n, count int) ([]byte, error) {
 		at = roundUp(at, size) // in one piece: the end of the ring is left out
 	}
 	if int(s.next-s.oldest)+count > len(s.headers) || at+uint64(n)-s.head > size {
-		s.refused++
 		return nil, syscall.EAGAIN
 	}
 	s.reserved, s.reservedEnd, s.left = at, at+uint64(n), count
@@ -137,8 +132,6 @@ func (s *Set[H]) Commit(n int) Message[H] {
 	s.tail = s.reserved
 	s.next++
 	m.h.state.Store(m.held()) // others get m by a queue or the like, which orders what was written before
-	s.heldMax = max(s.heldMax, int(s.next-s.oldest))
-	s.heldBytesMax = max(s.heldBytesMax, int(s.tail-s.head))
 	return m
 }
 
@@ -175,39 +168,7 @@ func (s *Set[H]) reclaim() {
 
 func (s *Set[H]) header(number uint64) *header[H] { return &s.headers[number%uint64(len(s.headers))] }
 
-// SetStats is the state of a Set.
-type SetStats struct {
-	Held        int    // messages that are not done
-	HeldBytes   int    // of the ring: in use by them, between them and by pinned ones
-	Pinned      int    // messages that are done and wait for an older one
-	PinnedBytes int    // part of HeldBytes
-	HeldMax     int    // messages, the most at any time, pinned ones with them
-	BytesMax    int    // of the ring, the most at any time
-	Refused     uint64 // Reserves that found no room
-}
-
-// Stats takes back what is done and counts; it looks at each header in use.
-func (s *Set[H]) Stats() SetStats {
-	s.ctx.Touch("stats")
-	s.reclaim()
-	st := SetStats{HeldBytes: int(s.tail - s.head), HeldMax: s.heldMax, BytesMax: s.heldBytesMax, Refused: s.refused}
-	for n := s.oldest; n != s.next; n++ {
-		h, end := s.header(n), s.tail
-		if n+1 != s.next {
-			end = s.header(n + 1).begin
-		}
-		// The oldest counts as held: if it has become done since reclaim, nothing was in its way.
-		if n != s.oldest && h.state.Load() == 2*n+2 {
-			st.Pinned++
-			st.PinnedBytes += int(end - h.begin)
-		} else {
-			st.Held++
-		}
-	}
-	return st
-}
-
-// Data is the message's bytes, valid until Done or Keep. It panics after those.
+// Data is the message's bytes, valid until Done. It panics after that.
 func (m Message[H]) Data() []byte {
 	m.mustHold("data")
 	return m.h.data
@@ -225,19 +186,6 @@ func (m Message[H]) Done() {
 	if !m.h.state.CompareAndSwap(m.held(), m.held()+1) {
 		panic("queue: a message is done twice")
 	}
-}
-
-// Keep copies the data into a buffer of ctx, a context of the holder, returns it with a copy of the value, and gives the message
-// back: for what waits longer than a turn or two. ErrLimit of ctx: the message is still held.
-func (m Message[H]) Keep(ctx *talloc.Context) (value H, data talloc.Buffer, err error) {
-	from := m.Data()
-	if data, err = ctx.Alloc(len(from)); err != nil {
-		return value, data, err
-	}
-	copy(data.Bytes(), from)
-	value = m.h.value
-	m.Done()
-	return value, data, nil
 }
 
 func (m Message[H]) held() uint64 { return 2*m.number + 1 }
