@@ -5,37 +5,78 @@ import (
 
 	"github.com/frio-io/frio/event"
 	"github.com/frio-io/frio/radius"
-	"github.com/frio-io/frio/talloc"
 	"github.com/frio-io/frio/transport"
 )
 
-// handedOver is a call that another thread makes, because that has a connection to the home server and this one may have none, or cannot
-// connect. What is above the line does not change; what is below belongs to the thread that makes it.
-type handedOver struct {
-	from, to   *lane
-	request    *request // of from, together with its generation
-	generation uint32
-	call       *call // of the request
-	home       *homeState
-	port       *port // of home
-	client     *Client
-	cfg        *ListenConfig
-	userName   []byte
-	ownName    []byte // as request.ownName
-	code       radius.Code
-	window     time.Duration
-	stream     bool   // the client's connection is one
-	name       string // of the request, for the trace; "" without
+// handedMax is how many calls that came back a lane keeps for each other one, for the next: as many as one connection has identifiers.
+const handedMax = 256
 
-	// to's:
+// handedOver is a call that another thread makes, because that has a connection to the home server and this one may have none, or cannot
+// connect. The lane that hands it over fills it in, and has it back when it has ended; what is below the line belongs to the one that makes it. It
+// goes between the same two lanes all its life, so that a word about it that comes late meets it where it is.
+type handedOver struct {
+	from, to *lane
+	begins   func() // begin, ends and returns as values that cost nothing to post
+	ends     func()
+	returns  func()
+	next     *handedOver // of those kept
+
+	call     *call
+	home     *homeState
+	port     *port // of home
+	client   *Client
+	cfg      *ListenConfig
+	memory   []byte // of the next three
+	packet   radius.Packet
+	userName []byte
+	ownName  []byte // as request.ownName
+	code     radius.Code
+	window   time.Duration
+	stream   bool   // the client's connection is one
+	name     string // of the request, for the trace; "" without
+
+	// to's, and from's again when it is back:
 	inner  transport.Call
-	packet radius.Packet
-	memory talloc.Buffer
 	sent   [16]byte
 	sentAt time.Time
 	timer  event.Timer
-	over   bool
+	live   bool
 	mark   mark
+	reply  []byte      // the client's
+	answer radius.Code // of reply; 0: there is none
+	err    error       // it was lost
+}
+
+// handedList are the calls that a lane keeps for another.
+type handedList struct {
+	first *handedOver
+	count int
+}
+
+// handed returns memory for a call that lane number i makes.
+func (l *lane) handed(i int) *handedOver {
+	if l.kept == nil {
+		l.kept = make([]handedList, len(l.gateway.lanes))
+	}
+	list := &l.kept[i]
+	if f := list.first; f != nil {
+		list.first = f.next
+		list.count--
+		return f
+	}
+	f := &handedOver{from: l, to: l.gateway.lanes[i]}
+	f.begins, f.ends, f.returns = f.begin, f.end, f.back
+	f.timer.Init((*farTimer)(f))
+	return f
+}
+
+// keep takes it back.
+func (l *lane) keep(f *handedOver) {
+	f.call, f.home, f.port, f.client, f.cfg, f.err = nil, nil, nil, nil, nil, nil
+	if list := &l.kept[f.to.lane.Index()]; list.count < handedMax {
+		f.next, list.first = list.first, f
+		list.count++
+	}
 }
 
 // handOver gives the call, which could not be sent here because of err, to a thread that has a connection; false if there is none, or it has no
@@ -46,21 +87,24 @@ func (c *call) handOver(err error) bool {
 	if !ok || c.handed {
 		return false
 	}
-	f := &handedOver{
-		from: r.lane, to: r.lane.gateway.lanes[i], request: r, generation: r.generation, call: c, home: c.home, port: c.port(),
-		client: r.client, cfg: r.source.listen.cfg.Load(), code: r.code, window: r.window(c.home),
-		userName: append([]byte(nil), c.userName...), packet: append(radius.Packet(nil), r.packet...), stream: !r.source.conn.IsDatagram(),
+	f := r.lane.handed(i)
+	f.call, f.home, f.port, f.client, f.cfg = c, c.home, c.port(), r.client, r.source.listen.cfg.Load()
+	f.code, f.window, f.stream, f.name = r.code, r.window(c.home), !r.source.conn.IsDatagram(), ""
+	own := r.ownName()
+	f.memory = append(append(append(f.memory[:0], r.packet...), c.userName...), own...)
+	packet, user := len(r.packet), len(r.packet)+len(c.userName)
+	f.packet, f.userName, f.ownName = f.memory[:packet], nil, nil
+	if c.userName != nil {
+		f.userName = f.memory[packet:user]
 	}
-	if c.userName == nil {
-		f.userName = nil
-	}
-	if r.restores {
-		f.ownName = append([]byte{}, r.ownName()...)
+	if own != nil {
+		f.ownName = f.memory[user:]
 	}
 	if r.lane.gateway.tracing() {
 		f.name = r.name()
 	}
-	if f.to.lane.Loop().Post(f.begin) != nil {
+	if f.to.lane.Loop().Post(f.begins) != nil {
+		r.lane.keep(f)
 		return false
 	}
 	c.far, c.handed = f, true
@@ -69,18 +113,9 @@ func (c *call) handOver(err error) bool {
 
 // begin is called on the thread that makes the call.
 func (f *handedOver) begin() {
-	if f.over {
-		return // cancelled before it began
-	}
-	memory, err := f.to.lane.Context().Alloc(len(f.packet))
-	if err == nil {
-		copy(memory.Bytes(), f.packet)
-		f.memory, f.packet = memory, memory.Bytes()
-		f.timer.Init((*farTimer)(f))
-		f.to.active++
-		err = f.to.pool(f.port.peer).Start(&f.inner, f)
-	}
-	if err != nil {
+	f.live, f.sentAt, f.answer, f.err = true, time.Time{}, 0, nil
+	f.to.active++
+	if err := f.to.pool(f.port.peer).Start(&f.inner, f); err != nil {
 		f.lost(err)
 		return
 	}
@@ -117,7 +152,7 @@ func (f *handedOver) Encode(_ *transport.Call, dst []byte, id int) ([]byte, erro
 	return msg, err
 }
 
-// Answer makes the client's reply and sends it to the thread that has the client.
+// Answer makes the client's reply and gives it to the thread that has the client.
 func (f *handedOver) Answer(_ *transport.Call, m *transport.Message) bool {
 	p := f.port.accept(f.to, m, f.code, f.sent[:])
 	if p == nil {
@@ -129,34 +164,25 @@ func (f *handedOver) Answer(_ *transport.Call, m *transport.Message) bool {
 	f.port.answered(m.Time, m.Time.Sub(f.sentAt))
 	if p.Code() == radius.ProtocolError {
 		f.port.unfit(f.to, m.Time, errProtocol) // as in Answer of call
+		f.reply, f.answer = f.reply[:0], p.Code()
 		f.end()
-		f.back(func(_ *request, c *call) { c.declined() })
 		return true
 	}
-	msg, err := f.to.decode(p, make([]byte, 0, radius.MaxSize), f.client, f.cfg, f.home, f.packet, f.sent[:], f.ownName)
+	msg, err := f.to.decode(p, f.to.room[:0], f.client, f.cfg, f.home, f.packet, f.sent[:], f.ownName)
 	if err != nil {
 		f.port.unfit(f.to, m.Time, err) // as in Answer of call
-		f.tell(func(r *request, c *call) { r.unfit = true })
+		_ = f.from.lane.Loop().Post(f.isUnfit)
 		return false
 	}
 	if state, ok := p.Find(radius.State); ok && p.Code() == radius.AccessChallenge {
 		f.to.gateway.sticky.put(state, f.home)
 	}
-	code := p.Code()
+	f.reply, f.answer = append(f.reply[:0], msg...), p.Code()
 	f.end()
-	f.back(func(r *request, c *call) {
-		r.lane.gateway.backUp(c.pool, r.code)
-		dst, err := r.source.conn.Reserve(len(msg))
-		if err != nil {
-			r.finish(OutcomeFailed)
-			return
-		}
-		r.reply(append(dst, msg...), outcomeOf(code))
-	})
 	return true
 }
 
-// Lost tells the request.
+// Lost ends the call.
 func (f *handedOver) Lost(_ *transport.Call, err error) {
 	if err != transport.ErrNoAnswer { // as of call
 		f.lost(err)
@@ -164,56 +190,65 @@ func (f *handedOver) Lost(_ *transport.Call, err error) {
 }
 
 func (f *handedOver) lost(err error) {
-	wire := !f.sentAt.IsZero()
+	f.err = err
 	f.end()
-	f.back(func(r *request, c *call) {
-		c.wire = wire
-		c.gone(err)
-	})
 }
 
-// end frees what the call has on its thread.
+// end frees what the call has on its thread, and gives it back. A loop that takes nothing has stopped; one that is full leaves the request to its
+// own time.
 func (f *handedOver) end() {
-	if f.over {
+	if !f.live {
 		return
 	}
-	f.over = true
+	f.live = false
 	f.mark.clear()
 	f.timer.Stop()
 	f.inner.Cancel()
-	if !f.memory.IsZero() {
-		f.memory.Free()
-		f.to.active--
-		if f.to.stopping {
-			f.to.drained()
+	f.to.active--
+	if f.to.stopping {
+		f.to.drained()
+	}
+	_ = f.from.lane.Loop().Post(f.returns)
+}
+
+// back tells the request, if that still waits for this call. Thread: the request's, as of what follows.
+func (f *handedOver) back() {
+	if c := f.call; c.far == f {
+		c.far = nil
+		switch {
+		case f.answer == radius.ProtocolError:
+			c.declined()
+		case f.answer != 0:
+			c.answeredFar(f)
+		case f.err != nil:
+			c.wire = !f.sentAt.IsZero()
+			c.gone(f.err)
 		}
+	}
+	f.from.keep(f)
+}
+
+// answeredFar sends the reply that another thread has made.
+func (c *call) answeredFar(f *handedOver) {
+	r := c.request
+	r.lane.gateway.backUp(c.pool, r.code)
+	dst, err := r.source.conn.Reserve(len(f.reply))
+	if err != nil {
+		r.finish(OutcomeFailed)
+		return
+	}
+	r.reply(append(dst, f.reply...), outcomeOf(f.answer))
+}
+
+// isUnfit notes that an answer came that cannot be relayed.
+func (f *handedOver) isUnfit() {
+	if c := f.call; c != nil && c.far == f {
+		c.request.unfit = true
 	}
 }
 
-// back ends the call for the request, and calls do as tell does.
-func (f *handedOver) back(do func(r *request, c *call)) {
-	f.tell(func(r *request, c *call) {
-		c.far = nil
-		do(r, c)
-	})
-}
-
-// tell calls do on the request's thread, if the request still waits for this call. A loop that takes nothing has stopped; one that is full
-// leaves the request to its own time.
-func (f *handedOver) tell(do func(r *request, c *call)) {
-	_ = f.from.lane.Loop().Post(func() {
-		r := f.request
-		if r.generation != f.generation || r.source == nil || r.Answered() {
-			return
-		}
-		if c := f.call; c.far == f {
-			do(r, c)
-		}
-	})
-}
-
-// cancel ends the call over there. Thread: the request's, as of sendAgain.
-func (f *handedOver) cancel() { _ = f.to.lane.Loop().Post(f.end) }
+// cancel ends the call over there.
+func (f *handedOver) cancel() { _ = f.to.lane.Loop().Post(f.ends) }
 
 // sendAgain passes on a copy that the client sent.
 func (f *handedOver) sendAgain() { _ = f.to.lane.Loop().Post(func() { f.inner.Again() }) }

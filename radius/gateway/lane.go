@@ -25,6 +25,8 @@ type lane struct {
 	forward  radius.Forward // scratch, as of what follows
 	back     radius.Answer
 	ttl      radius.TTL
+	room     [radius.MaxSize]byte
+	kept     []handedList // by the number of the lane that made them
 }
 
 func newLane(g *Gateway, t *transport.Lane) *lane {

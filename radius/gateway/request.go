@@ -28,7 +28,6 @@ type request struct {
 	vector     [16]byte // its Request Authenticator
 	serial     uint64   // its number in the log
 	began      time.Time
-	generation uint32 // which of those that had this memory it is
 
 	realm    *Realm
 	pool     *HomePool
@@ -241,7 +240,6 @@ func (l *lane) take() *request {
 
 // put takes it back.
 func (l *lane) put(r *request) {
-	r.generation++
 	r.source, r.client, r.realm, r.pool, r.packet, r.memory, r.userName = nil, nil, nil, nil, nil, talloc.Buffer{}, nil
 	r.next = l.free
 	l.free = r
