@@ -77,15 +77,15 @@ var (
 
 	clientLatency = prometheus.NewDesc("frio_client_latency_seconds", "From a request of a client to its answer.", []string{"clients", "client"}, nil)
 
-	homeState    = gauge("home_server_state", "1 for the state that a port of a home server is in.", "home_server", "port", "state")
-	homeAnswers  = counter("home_server_answers", "Good replies, to checks too.", "home_server", "port")
-	homeTimeouts = counter("home_server_timeouts", "Requests that were not answered in response_window.", "home_server", "port")
-	homeFailed   = counter("home_server_failed", "Requests that could not be sent, or whose connection failed.", "home_server", "port")
-	homeRejected = counter("home_server_unusable_replies", "Replies that could not be relayed.", "home_server", "port")
-	homeBad      = counter("home_server_bad_replies", "Replies that were dropped, by what was wrong with them.", "home_server", "port", "reason")
-	homeChecks   = counter("home_server_checks", "Checks sent.", "home_server", "port")
-	homeDeaths   = counter("home_server_deaths", "Times that it was taken for dead.", "home_server", "port")
-	homeLatency  = prometheus.NewDesc("frio_home_server_latency_seconds", "From a request to its reply.", []string{"home_server", "port"}, nil)
+	portState    = gauge("home_server_state", "1 for the state that a port of a home server is in.", "home_server", "port", "state")
+	portAnswers  = counter("home_server_answers", "Good replies, to checks too.", "home_server", "port")
+	portTimeouts = counter("home_server_timeouts", "Requests that were not answered in response_window.", "home_server", "port")
+	portFailed   = counter("home_server_failed", "Requests that could not be sent, or whose connection failed.", "home_server", "port")
+	portRejected = counter("home_server_unusable_replies", "Replies that could not be relayed.", "home_server", "port")
+	portBad      = counter("home_server_bad_replies", "Replies that were dropped, by what was wrong with them.", "home_server", "port", "reason")
+	portChecks   = counter("home_server_checks", "Checks sent.", "home_server", "port")
+	portDeaths   = counter("home_server_deaths", "Times that it was taken for dead.", "home_server", "port")
+	portLatency  = prometheus.NewDesc("frio_home_server_latency_seconds", "From a request to its reply.", []string{"home_server", "port"}, nil)
 
 	peerRequests  = counter("home_server_requests", "Requests and checks sent, each counted once.", "home_server", "port")
 	peerResent    = counter("home_server_retransmits", "Requests sent again.", "home_server", "port")
@@ -288,14 +288,14 @@ func (c collector) gateway(g *gateway.Gateway) {
 		c.histogram(clientLatency, &one.Latency, one.List, one.Name)
 	}
 	for _, h := range g.Homes() {
-		c.home(&h)
+		c.homeServer(&h)
 	}
 	for _, p := range g.Pools() {
 		c.put(poolDown, truth(p.Down), p.Name)
 	}
 }
 
-func (c collector) home(h *gateway.HomeView) {
+func (c collector) homeServer(h *gateway.HomeView) {
 	for i := range h.Ports {
 		c.port(&h.Ports[i], h.Name)
 	}
@@ -304,32 +304,32 @@ func (c collector) home(h *gateway.HomeView) {
 	}
 }
 
-func (c collector) port(p *gateway.PortView, home string) {
+func (c collector) port(p *gateway.PortView, server string) {
 	for _, state := range gateway.Lives() {
-		c.put(homeState, truth(state == p.Life), home, p.Name, state)
+		c.put(portState, truth(state == p.Life), server, p.Name, state)
 	}
 	n := p.Counts
-	c.put(homeAnswers, n.Answers.Load(), home, p.Name)
-	c.put(homeTimeouts, n.Timeouts.Load(), home, p.Name)
-	c.put(homeFailed, n.Failed.Load(), home, p.Name)
-	c.put(homeRejected, n.Rejected.Load(), home, p.Name)
-	c.put(homeChecks, n.Checks.Load(), home, p.Name)
-	c.put(homeDeaths, n.Deaths.Load(), home, p.Name)
+	c.put(portAnswers, n.Answers.Load(), server, p.Name)
+	c.put(portTimeouts, n.Timeouts.Load(), server, p.Name)
+	c.put(portFailed, n.Failed.Load(), server, p.Name)
+	c.put(portRejected, n.Rejected.Load(), server, p.Name)
+	c.put(portChecks, n.Checks.Load(), server, p.Name)
+	c.put(portDeaths, n.Deaths.Load(), server, p.Name)
 	for r := range radius.ReasonCount {
-		c.put(homeBad, n.Bad[r].Load(), home, p.Name, r.String())
+		c.put(portBad, n.Bad[r].Load(), server, p.Name, r.String())
 	}
-	c.histogram(homeLatency, &n.Latency, home, p.Name)
-	c.peer(p.Peer, home, p.Name)
+	c.histogram(portLatency, &n.Latency, server, p.Name)
+	c.peer(p.Peer, server, p.Name)
 }
 
-func (c collector) peer(p *transport.Peer, home, port string) {
+func (c collector) peer(p *transport.Peer, server, port string) {
 	n := &p.Counts
-	c.put(peerRequests, n.Requests.Load(), home, port)
-	c.put(peerResent, n.Resent.Load(), home, port)
-	c.put(peerUnmatched, n.Unmatched.Load(), home, port)
-	c.put(peerFaults, n.Faults.Load(), home, port)
-	c.put(peerOpened, n.Opened.Load(), home, port)
-	c.put(peerFailed, n.Failed.Load(), home, port)
-	c.put(peerOpen, p.Connections(), home, port)
-	c.put(peerUnderWay, p.Outstanding(), home, port)
+	c.put(peerRequests, n.Requests.Load(), server, port)
+	c.put(peerResent, n.Resent.Load(), server, port)
+	c.put(peerUnmatched, n.Unmatched.Load(), server, port)
+	c.put(peerFaults, n.Faults.Load(), server, port)
+	c.put(peerOpened, n.Opened.Load(), server, port)
+	c.put(peerFailed, n.Failed.Load(), server, port)
+	c.put(peerOpen, p.Connections(), server, port)
+	c.put(peerUnderWay, p.Outstanding(), server, port)
 }

@@ -89,14 +89,14 @@ func (r *reload) run() error {
 		r.old.opt.Logger.Warn("reload: thread { } changes at the next start only")
 	}
 	// Who goes takes what has come by what holds still.
-	end := r.old.retire(r.gone)
+	late := r.old.retire(r.gone)
 	if r.new.radius != nil && !starts {
 		r.load()
 	}
 	left := r.targets()
 	r.refresh()
 	r.begin(r.opened)
-	if r.old.end(r.gone, end) {
+	if closeRetired(r.gone, late) {
 		for _, t := range left {
 			t.ctx.Free()
 		}

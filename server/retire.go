@@ -11,26 +11,26 @@ import (
 const retireTick = 5 * time.Millisecond
 
 // retire has listens take nobody any more, and their connections end when what is under way is answered. When it returns what had come was
-// read. They have until end.
-func (s *Server) retire(list []*listen) (end time.Time) {
-	end = time.Now().Add(s.opt.Drain)
+// read. They have until late.
+func (s *Server) retire(list []*listen) (late time.Time) {
+	late = time.Now().Add(s.opt.Drain)
 	var ports []*transport.Port
 	for _, l := range list {
 		ports = append(ports, l.ports...)
 	}
 	if len(ports) == 0 {
-		return end
+		return late
 	}
 	for _, p := range ports {
 		p.Retire()
 	}
-	s.lanes.Do(end, func(at int) { s.lanes[at].Retire(ports) })
-	return end
+	s.lanes.Do(late, func(at int) { s.lanes[at].Retire(ports) })
+	return late
 }
 
-// end waits until listens that retire have nothing under way, not longer than until late, and closes them: their addresses are free then. False: a
-// thread has not come to it.
-func (s *Server) end(list []*listen, late time.Time) bool {
+// closeRetired waits until listens that retire have nothing under way, not longer than until late, and closes them: their addresses are free
+// then. False: a thread has not come to it.
+func closeRetired(list []*listen, late time.Time) bool {
 	waitFor(late, func() bool { return !anyOf(list, (*listen).busy) })
 	for _, l := range list {
 		l.members.End(net.ErrClosed)

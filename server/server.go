@@ -19,15 +19,8 @@ import (
 	"github.com/frio-io/frio/transport"
 )
 
-const (
-	// drainQuiet is how long a session must have moved nothing before a stopping server ends it: long enough that an answer
-	// under way arrives, short against what a service manager waits.
-	drainQuiet = time.Second
-	// drainTick is how often such a session looks whether it is.
-	drainTick = 100 * time.Millisecond
-	// DefaultDrain is how long a stopping server waits for its sessions.
-	DefaultDrain = 5 * time.Second
-)
+// DefaultDrain is how long a stopping server waits for its sessions.
+const DefaultDrain = 5 * time.Second
 
 // Options of a Server; the zero value is the default of each.
 type Options struct {

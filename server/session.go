@@ -13,6 +13,14 @@ import (
 	"github.com/frio-io/frio/transport"
 )
 
+const (
+	// drainQuiet is how long a session must have moved nothing before one that drains ends: long enough that an answer
+	// under way arrives, short against what a service manager waits.
+	drainQuiet = time.Second
+	// drainTick is how often it looks.
+	drainTick = 100 * time.Millisecond
+)
+
 // errEcho is for what an echo must not answer. One datagram with a forged sender would keep two of them busy for ever, or one
 // with itself (CERT Advisory CA-1996-01): the other end of such a loop has our port, and few honest clients do.
 var errEcho = &frio.PacketError{Op: "echo", Err: errors.New("the sender has the port of an echo itself")}

@@ -64,9 +64,9 @@ func (l *loader) network(root *conf.Section) {
 	}
 }
 
-// home is on which network thread a socket of a listen is at the start: listens begin one after the other, and the sockets of
+// threadOf is the network thread, counted from 0, that a socket of a listen is on at the start: listens begin one after the other, and the sockets of
 // each follow.
-func (s *Server) home(listen, shard int) int { return (listen + shard) % s.threads.network }
+func (s *Server) threadOf(listen, shard int) int { return (listen + shard) % s.threads.network }
 
 // DebugThreads writes which thread has what: its numbers, the sockets of the listens and the sessions. Before Start it is what each
 // will have; the sessions are placed on the least loaded. Thread: any that is none of the Server's.
@@ -80,7 +80,7 @@ func (s *Server) DebugThreads(w io.Writer) {
 		fmt.Fprintf(w, "thread network %d\n", i+1)
 		for number, l := range all {
 			for shard := range l.shards() {
-				if s.home(number, shard) == i {
+				if s.threadOf(number, shard) == i {
 					fmt.Fprintln(frio.Indent(w), l.named(shard))
 				}
 			}
