@@ -97,7 +97,8 @@ func (r *request) status() {
 	r.answer(code, OutcomeLocal, nil)
 }
 
-// routeCoA finds who speaks to the NAS: the realm's coa_pool, else the coa_server of the client that the packet names.
+// routeCoA finds who speaks to the NAS: the realm's coa_pool, else the coa_server of the client that the packet names, else, where it names no user,
+// the coa_pool of realm NULL or DEFAULT.
 func (r *request) routeCoA() {
 	cfg := r.lane.gateway.current.Load()
 	user, err := r.newName()
@@ -106,23 +107,35 @@ func (r *request) routeCoA() {
 		return
 	}
 	if user != nil {
-		if realm, at := cfg.Realms.Find(user); realm != nil && realm.CoA != nil {
-			r.realm, r.pool = realm, realm.CoA
-			if realm.Strip {
-				r.userName = user[:at]
-			}
-		}
+		r.coaRealm(cfg, user)
 	}
 	if r.pool == nil {
 		if nas := cfg.nasOf(r.packet); nas != nil {
 			r.pool = nas.CoAPool
 		}
 	}
+	if r.pool == nil && user == nil {
+		// What names a session by other attributes is of the realm that other packets without User-Name are of, but its NAS is the
+		// better word.
+		r.coaRealm(cfg, nil)
+	}
 	if r.pool == nil {
 		r.reject(OutcomeNoHome, "")
 		return
 	}
 	r.ask()
+}
+
+// coaRealm takes the coa_pool of the user's realm, where there is one.
+func (r *request) coaRealm(cfg *snapshot, user []byte) {
+	realm, at := cfg.Realms.Find(user)
+	if realm == nil || realm.CoA == nil {
+		return
+	}
+	r.realm, r.pool = realm, realm.CoA
+	if realm.Strip {
+		r.userName = user[:at]
+	}
 }
 
 // nasOf is the client that is the NAS which a packet names, and has a coa_server; nil if there is none (RFC 5176, Section 3).

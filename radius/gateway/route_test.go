@@ -107,6 +107,32 @@ func TestRouteCoA(t *testing.T) {
 	}
 }
 
+// A CoA-Request that names no user is of realm NULL or DEFAULT, as other packets are, unless it names a NAS that has a coa_server.
+func TestRouteCoAWithoutUser(t *testing.T) {
+	for _, realm := range []string{"NULL", "DEFAULT"} {
+		t.Run(realm, func(t *testing.T) {
+			w := newWorld(t, udpListen+homeText(0, "\ttype = coa\n")+homeText(1, "\ttype = coa\n")+
+				"home_server_pool all {\n\thome_server = h0\n}\nrealm "+realm+" {\n\tcoa_pool = all\n\tstrip = yes\n}\n"+
+				"client ap {\n\tsecret = testing123\n\tipaddr = 198.51.100.4\n\tcoa_server = h1\n}\n")
+			homes := []*home{w.home(0), w.home(1)}
+			nas := w.udp(w.nas, "192.0.2.2:4000", nil)
+			for i, c := range []struct {
+				add func(b *radius.Builder)
+				at  int
+			}{
+				{func(b *radius.Builder) { b.AddString(radius.AcctSessionID, "7") }, 0},
+				{func(b *radius.Builder) { b.AddString(radius.NASIdentifier, "other") }, 0},
+				{func(b *radius.Builder) { b.AddString(radius.NASIdentifier, "ap") }, 1},
+				{func(b *radius.Builder) { b.Add(radius.NASIPAddress, []byte{198, 51, 100, 4}) }, 1},
+			} {
+				if at, p := ask(nas, homes, buildCode(radius.CoARequest, uint8(i), c.add)); at != c.at || p.Code() != radius.CoAACK {
+					t.Errorf("%d: %v to %d", i, p.Code(), at)
+				}
+			}
+		})
+	}
+}
+
 // loop_prevention: what a client of a home server's name sends does not go there.
 func TestRouteLoopPrevention(t *testing.T) {
 	for _, c := range []struct {
