@@ -87,7 +87,7 @@ func (p *Pool) begin(c *Call) error {
 			return l.send(c)
 		}
 	}
-	if err != nil && (len(p.links) == 0 || p.allRetire()) {
+	if err != nil && (len(p.links) == 0 || p.allRetire()) && (err != ErrNoConnection || !p.makesRoom()) {
 		return err
 	}
 	if p.waits >= waitingMax {
@@ -115,6 +115,17 @@ func (p *Pool) allRetire() bool {
 		}
 	}
 	return true
+}
+
+// makesRoom tells whether a connection that takes no more gives its place to another one when what is under way on it is answered: it has served its
+// time or its uses. One that is in doubt may keep its place for long.
+func (p *Pool) makesRoom() bool {
+	for _, l := range p.links {
+		if l.retires && !l.doubted {
+			return true
+		}
+	}
+	return false
 }
 
 // openFirst opens what Limits.Start asks for, not more at a time than Limits.Connecting.

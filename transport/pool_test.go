@@ -174,6 +174,35 @@ func TestUsesOfTheOnlyConnection(t *testing.T) {
 	})
 }
 
+// What comes while the last request of the only connection is under way waits for its place.
+func TestUsesOverWhileUnderWay(t *testing.T) {
+	onSim(t, func(b *bench) {
+		h := b.newHome("tcp", 0)
+		h.silent = true
+		peer := b.peer("tcp", at(h.port), Limits{Connections: 1, Uses: 1})
+		pool := peer.Pool(b.lane)
+		list := b.started(pool, 1)
+		b.Until("it is there", func() bool { return len(h.got) == 1 })
+		list = append(list, b.started(pool, 3)...)
+		h.silent = false
+		h.answer()
+		b.Until("all are answered", func() bool { return peer.Outstanding() == 0 })
+		b.over(list, 1, 0)
+		if n := peer.Counts.Opened.Load(); n != 4 {
+			t.Errorf("%d connections for 4 requests", n)
+		}
+		// One in doubt is not waited for.
+		h.silent = true
+		list = b.started(pool, 1)
+		b.Until("it is there", func() bool { return len(h.got) == 5 })
+		list[0].Doubt()
+		if _, err := start(pool, 1); err != ErrNoConnection {
+			t.Errorf("Start gave %v", err)
+		}
+		list[0].Cancel()
+	})
+}
+
 // OpenDelay is how long all are busy before one more is opened, to the turn.
 func TestOpenDelay(t *testing.T) {
 	onMethods(t, func(b *bench, method string) {
