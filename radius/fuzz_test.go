@@ -204,7 +204,7 @@ func FuzzRewrite(f *testing.F) {
 		if err != nil {
 			return
 		}
-		out, err := r.Apply(nil, p)
+		out, err := r.applied(nil, p)
 		if err != nil {
 			return
 		}

@@ -12,7 +12,7 @@ import (
 )
 
 // Keys are what is computed once from a shared secret: the state of HMAC-MD5 behind its key, and room for MD5 over the secret. A
-// state that is kept costs 0.41 us for 150 bytes, hmac.New 1.0 us and five allocations. Copy Keys with Clone, never by assignment.
+// state that is kept costs 0.41 us for 150 bytes, hmac.New 1.0 us and five allocations. They are not to be copied.
 //
 // Thread: one at a time.
 type Keys struct {
@@ -40,9 +40,6 @@ func NewKeys(secret []byte) *Keys {
 	k.mac.Reset()
 	return k
 }
-
-// Clone returns keys of the same secret for another thread.
-func (k *Keys) Clone() *Keys { return NewKeys(k.secret) }
 
 const hiddenText = "<hidden>"
 

@@ -291,28 +291,6 @@ func (m *Modify) Replace(value []byte) []byte {
 	return out
 }
 
-// Apply appends to dst the packet as it is behind the rules. It is not signed anew: the result is for reading, and for
-// AppendRequest and AppendReply. dst is returned as it was with an error.
-func (r *Rewrite) Apply(dst []byte, p Packet) ([]byte, error) {
-	c := copier{out: append(dst, p[:HeaderSize]...), base: len(dst)}
-	c.stages[0].rules = r
-	for off := HeaderSize; off < len(p); {
-		end := off + int(p[off+1])
-		switch Type(p[off]) {
-		case MessageAuthenticator, ProxyState:
-			c.raw(p[off:end])
-		default:
-			c.attribute(p[off:end])
-		}
-		off = end
-	}
-	c.added()
-	if err := c.finish(); err != nil {
-		return dst, err
-	}
-	return c.out, nil
-}
-
 // keepsWhole reports whether a whitelist lets all attributes of a vendor pass.
 func (r *Rewrite) keepsWhole(vendor uint32) bool {
 	v := r.rules(vendor)

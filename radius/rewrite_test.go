@@ -61,7 +61,7 @@ func TestRewrite(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			p := parse(t, packet(AccessRequest, unhex(t, c.in)...))
-			out, err := rewrite(t, c.rules).Apply([]byte("kept"), p)
+			out, err := rewrite(t, c.rules).applied([]byte("kept"), p)
 			if err != nil || string(out[:4]) != "kept" || string(out[4:6]) != string(p[:2]) || string(out[8:24]) != string(p[4:20]) {
 				t.Fatalf("%x %v", out, err)
 			}
@@ -146,13 +146,13 @@ func TestRewriteBound(t *testing.T) {
 func TestRewriteGrows(t *testing.T) {
 	full := "1aff 00000009 017c" + strings.Repeat("61", 122) + "027d" + strings.Repeat("62", 123)
 	p := parse(t, packet(AccessRequest, unhex(t, full)...))
-	out, err := rewrite(t, Rules{Modify: []Modify{modify(9, 1, `(.*)`, `\1aa`)}}).Apply(nil, p)
-	one, err1 := rewrite(t, Rules{Modify: []Modify{modify(9, 1, `(.*)`, `\1a`)}}).Apply(nil, p)
+	out, err := rewrite(t, Rules{Modify: []Modify{modify(9, 1, `(.*)`, `\1aa`)}}).applied(nil, p)
+	one, err1 := rewrite(t, Rules{Modify: []Modify{modify(9, 1, `(.*)`, `\1a`)}}).applied(nil, p)
 	if err1 != nil || len(one) != len(p)+1+6 {
 		t.Errorf("one more: %d octets, %v", len(one), err1)
 	}
 	shorter := parse(t, packet(AccessRequest, unhex(t, "1afe 00000009 017c"+strings.Repeat("61", 122)+"027c"+strings.Repeat("62", 122))...))
-	if one, err := rewrite(t, Rules{Modify: []Modify{modify(9, 1, `(.*)`, `\1a`)}}).Apply(nil, shorter); err != nil || len(one) != len(shorter)+1 {
+	if one, err := rewrite(t, Rules{Modify: []Modify{modify(9, 1, `(.*)`, `\1a`)}}).applied(nil, shorter); err != nil || len(one) != len(shorter)+1 {
 		t.Errorf("one more, with room for it: %d octets, %v", len(one), err)
 	}
 	want := "1a84000000090 17e" + strings.Repeat("61", 124) + " 1a8300000009027d" + strings.Repeat("62", 123)
@@ -169,7 +169,7 @@ func TestRewriteGrows(t *testing.T) {
 		{Rules{Modify: []Modify{modify(9, 1, `.*`, strings.Repeat("a", 253))}}, ErrRewrite},
 		{Rules{Modify: []Modify{modify(9, 1, `.*`, strings.Repeat("a", 254))}}, ErrRewrite},
 	} {
-		out, err := rewrite(t, c.rules).Apply([]byte("kept"), p)
+		out, err := rewrite(t, c.rules).applied([]byte("kept"), p)
 		if err != c.want || err != nil && string(out) != "kept" {
 			t.Errorf("%v, want %v", err, c.want)
 		}
@@ -178,7 +178,7 @@ func TestRewriteGrows(t *testing.T) {
 	for range 17 {
 		many = append(many, Value{ID{0, 250}, make([]byte, 253)})
 	}
-	if out, err := rewrite(t, Rules{Add: many}).Apply([]byte("kept"), p); err != ErrTooBig || string(out) != "kept" {
+	if out, err := rewrite(t, Rules{Add: many}).applied([]byte("kept"), p); err != ErrTooBig || string(out) != "kept" {
 		t.Errorf("%v, want ErrTooBig", err)
 	}
 }
@@ -212,4 +212,25 @@ func TestNewRewriteErrors(t *testing.T) {
 	if _, err := NewRewrite(Rules{Remove: []ID{{0, 2}, {0, 69}, {311, 16}}}); err != nil {
 		t.Errorf("removing what is hidden: %v", err)
 	}
+}
+
+// applied appends to dst the packet as it is behind the rules, not signed anew.
+func (r *Rewrite) applied(dst []byte, p Packet) ([]byte, error) {
+	c := copier{out: append(dst, p[:HeaderSize]...), base: len(dst)}
+	c.stages[0].rules = r
+	for off := HeaderSize; off < len(p); {
+		end := off + int(p[off+1])
+		switch Type(p[off]) {
+		case MessageAuthenticator, ProxyState:
+			c.raw(p[off:end])
+		default:
+			c.attribute(p[off:end])
+		}
+		off = end
+	}
+	c.added()
+	if err := c.finish(); err != nil {
+		return dst, err
+	}
+	return c.out, nil
 }

@@ -45,14 +45,6 @@ func (c *Call) Active() bool { return c.pool != nil }
 // IsDatagram tells whether it goes by datagrams.
 func (c *Call) IsDatagram() bool { return c.pool != nil && c.pool.peer.datagram }
 
-// Via is the connection that it was sent on; nil before.
-func (c *Call) Via() *Conn {
-	if c.link == nil {
-		return nil
-	}
-	return c.link.conn
-}
-
 // Again sends the same datagram once more. Of a stream, and of one that waits, it does nothing. It tells whether it was sent.
 func (c *Call) Again() bool {
 	if c.link == nil || c.msg.IsZero() || !c.link.conn.IsUp() {

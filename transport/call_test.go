@@ -41,13 +41,13 @@ func TestIdentifiers(t *testing.T) {
 		b.Until("all have come", func() bool { return len(h.got) == 600 })
 		used := map[*Conn]map[int]bool{}
 		for _, r := range list {
-			if used[r.Via()] == nil {
-				used[r.Via()] = map[int]bool{}
+			if used[r.link.conn] == nil {
+				used[r.link.conn] = map[int]bool{}
 			}
-			if id := r.ids[0]; used[r.Via()][id] || len(r.ids) != 1 {
+			if id := r.ids[0]; used[r.link.conn][id] || len(r.ids) != 1 {
 				t.Fatalf("identifier %d twice", id)
 			}
-			used[r.Via()][r.ids[0]] = true
+			used[r.link.conn][r.ids[0]] = true
 		}
 		if len(used) != 3 || peer.Connections() != 3 || pool.Up() != 3 {
 			t.Errorf("%d connections carry 600 requests, want 3", len(used))

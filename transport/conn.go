@@ -179,7 +179,7 @@ func (c *Conn) proceed() {
 	if c.up || c.over || c.failed != nil {
 		return
 	}
-	switch StateOf(c.io) {
+	switch stateOf(c.io) {
 	case frio.StateFailed:
 		c.fail(c.ending())
 	case frio.StateOpen, frio.StateListening:
@@ -189,8 +189,8 @@ func (c *Conn) proceed() {
 	c.settle()
 }
 
-// StateOf is the state of an accepted or connected IO; one that does not tell is open.
-func StateOf(one frio.IO) frio.State {
+// stateOf is the state of an accepted or connected IO; one that does not tell is open.
+func stateOf(one frio.IO) frio.State {
 	if st, ok := one.(frio.Stater); ok {
 		return st.State()
 	}

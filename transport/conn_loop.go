@@ -72,7 +72,7 @@ func (c *Conn) expire(now time.Time) {
 	switch due := c.due(); {
 	case c.failed != nil:
 		return
-	case !c.reads && !c.writes && StateOf(c.io) == frio.StateFailed:
+	case !c.reads && !c.writes && stateOf(c.io) == frio.StateFailed:
 		c.fail(c.ending())
 		return
 	case c.starved:

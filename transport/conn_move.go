@@ -99,7 +99,7 @@ func (c *Conn) Attach(m *thread.Member) {
 	c.member = m
 	lane := c.lane
 	if c.port != nil {
-		lane = c.lanes.Of(m.Thread())
+		lane = c.lanes.of(m.Thread())
 	}
 	c.arrive(lane)
 }
@@ -120,7 +120,7 @@ func (c *Conn) End(m *thread.Member, reason error) {
 	case reason == thread.ErrStopping:
 		c.drain()
 	default:
-		if reason == net.ErrClosed && StateOf(c.io) == frio.StateFailed {
+		if reason == net.ErrClosed && stateOf(c.io) == frio.StateFailed {
 			reason = c.ending() // what is below it closed because of that
 		}
 		c.end(reason)

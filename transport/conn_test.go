@@ -184,7 +184,7 @@ func TestDebug(t *testing.T) {
 				t.Errorf("no %q in\n%s", part, text.String())
 			}
 		}
-		peer.Pool(b.lane).Close(net.ErrClosed)
+		peer.Pool(b.lane).close(net.ErrClosed)
 		b.over(list, 0, 1)
 	})
 }

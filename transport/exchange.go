@@ -48,9 +48,6 @@ func (e *Exchange) Answer() []byte { return e.answer.Bytes() }
 // Owner is who was given with it to Add.
 func (e *Exchange) Owner() Exchanger { return e.owner }
 
-// Active tells whether it is in a table.
-func (e *Exchange) Active() bool { return e.table != nil }
-
 const (
 	// sweepDelay is how long an answer is kept at most when its time is over: they are many, and nobody waits for it.
 	sweepDelay = 500 * time.Millisecond
@@ -235,13 +232,5 @@ func (s *sweeper) Expire(now time.Time) {
 	t.swept = last
 	if t.kept > 0 {
 		t.arm()
-	}
-}
-
-// Close forgets all answers. What is under way is its owner's, to Remove.
-func (t *Table) Close() {
-	t.timer.Stop()
-	for t.kept > 0 {
-		t.forget(t.soonest())
 	}
 }

@@ -15,7 +15,7 @@ type forgetter struct {
 
 func (f *forgetter) Forget(e *Exchange) {
 	f.forgot++
-	if e != &f.Exchange || e.Active() || e.Answer() != nil {
+	if e != &f.Exchange || e.table != nil || e.Answer() != nil {
 		panic("forgotten while it is active")
 	}
 }
@@ -28,7 +28,7 @@ func onTable(t *testing.T, max int, run func(b *bench, table *Table)) {
 	onSim(t, func(b *bench) {
 		table := NewTable(b.lane, max)
 		run(b, table)
-		table.Close()
+		table.close()
 	})
 }
 
@@ -81,8 +81,8 @@ func TestTableFindsDuplicates(t *testing.T) {
 		for i := range f {
 			table.Remove(&f[i].Exchange)
 			table.Remove(&f[i].Exchange)
-			if f[i].Active() || i != 3 && f[i].forgot != 0 {
-				t.Errorf("%d is active %v, forgotten %d times", i, f[i].Active(), f[i].forgot)
+			if f[i].table != nil || i != 3 && f[i].forgot != 0 {
+				t.Errorf("%d is active %v, forgotten %d times", i, f[i].table != nil, f[i].forgot)
 			}
 		}
 		if table.Len() != 0 {
@@ -100,7 +100,7 @@ func TestTableForgetsInTime(t *testing.T) {
 		table.Add(key(3), &none.Exchange, &none)
 		table.Keep(&long.Exchange, nil, time.Hour)
 		table.Keep(&short.Exchange, nil, time.Second)
-		if table.Keep(&none.Exchange, []byte("x"), 0) || none.Active() || none.forgot != 0 {
+		if table.Keep(&none.Exchange, []byte("x"), 0) || none.table != nil || none.forgot != 0 {
 			t.Error("kept without a time")
 		}
 		b.Pass(time.Second)
@@ -151,7 +151,7 @@ func TestTableFull(t *testing.T) {
 		for i := range f {
 			table.Add(key(i), &f[i].Exchange, &f[i])
 		}
-		if table.Add(key(100), &late[0].Exchange, &late[0]) || late[0].Active() {
+		if table.Add(key(100), &late[0].Exchange, &late[0]) || late[0].table != nil {
 			t.Error("one more than fits")
 		}
 		table.Keep(&f[5].Exchange, []byte("5"), time.Minute)
@@ -180,7 +180,7 @@ func TestTableClose(t *testing.T) {
 			table.Add(key(i), &f[i].Exchange, &f[i])
 		}
 		table.Keep(&f[0].Exchange, []byte("x"), time.Hour)
-		table.Close()
+		table.close()
 		if f[0].forgot != 1 || f[1].forgot != 0 || table.Len() != 1 {
 			t.Errorf("forgotten %d, %d times", f[0].forgot, f[1].forgot)
 		}

@@ -150,8 +150,8 @@ func (s Lanes) Do(late time.Time, f func(at int)) bool {
 	return count == len(s)
 }
 
-// Of returns the lane of a thread. A thread of another pool panics.
-func (s Lanes) Of(t *thread.Thread) *Lane {
+// of returns the lane of a thread. A thread of another pool panics.
+func (s Lanes) of(t *thread.Thread) *Lane {
 	for _, l := range s {
 		if l.thread == t {
 			return l

@@ -100,9 +100,6 @@ func NewPeer(name string, one frio.IO, proto Protocol, limits Limits, lanes int)
 	}
 }
 
-// Name is what NewPeer was given.
-func (p *Peer) Name() string { return p.name }
-
 // IsDatagram tells whether its messages are datagrams, which may be lost.
 func (p *Peer) IsDatagram() bool { return p.datagram }
 

@@ -17,7 +17,7 @@ type pieces struct {
 }
 
 func (p *pieces) Lower() frio.IO    { return p.IO }
-func (p *pieces) State() frio.State { return StateOf(p.IO) }
+func (p *pieces) State() frio.State { return stateOf(p.IO) }
 func (p *pieces) Cork()             { p.corked = true }
 
 func (p *pieces) Uncork() error {

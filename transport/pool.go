@@ -359,16 +359,6 @@ func (p *Pool) Drain() {
 	}
 }
 
-// Close closes all connections; what is under way is lost, by err.
-func (p *Pool) Close(err error) {
-	p.closing, p.start = true, 0
-	p.abandon(err)
-	for _, l := range append([]*link(nil), p.links...) {
-		l.end(err)
-	}
-	p.timer.Stop()
-}
-
 // Up is how many connections are open and take requests.
 func (p *Pool) Up() (count int) {
 	for _, l := range p.links {

@@ -56,7 +56,7 @@ func TestBudgetsOverLanes(t *testing.T) {
 	h.silent = false
 	b.Until("all are answered", func() bool { h.answer(); return peer.Outstanding() == 0 })
 	b.over(list, 1, 0)
-	peer.Pool(b.lanes[1]).Close(net.ErrClosed)
+	peer.Pool(b.lanes[1]).close(net.ErrClosed)
 	b.must(errorOf(start(peer.Pool(b.lanes[2]), 1)))
 	b.Until("the third lane has a connection", func() bool { return peer.Pool(b.lanes[2]).Up() == 1 && peer.Outstanding() == 0 })
 	if peer.Connections() != 3 {
@@ -136,7 +136,7 @@ func TestLifetimeAndUses(t *testing.T) {
 		b.Pass(12 * time.Second)
 		young := b.started(pool, 1)
 		b.Spin(5)
-		if young[0].Via() == old[0].Via() || peer.Connections() != 2 {
+		if young[0].link.conn == old[0].link.conn || peer.Connections() != 2 {
 			t.Errorf("%d connections", peer.Connections())
 		}
 		h.answer()
@@ -283,7 +283,7 @@ func TestOneOfTwoConnectionsDies(t *testing.T) {
 			}
 		}
 		victim := h.users[0].conn
-		if list[0].Via().IO().(frio.Addresser).LocalAddr() != victim.RemoteAddr() {
+		if list[0].link.conn.IO().(frio.Addresser).LocalAddr() != victim.RemoteAddr() {
 			t.Fatal("the first connection carries the first requests")
 		}
 		h.silent = false
@@ -478,7 +478,7 @@ func TestPoolClose(t *testing.T) {
 			}
 		}
 		b.Until("they have come", func() bool { return len(h.got) == 6 })
-		pool.Close(io.ErrClosedPipe)
+		pool.close(io.ErrClosedPipe)
 		b.over(list, 0, 1)
 		for _, r := range list {
 			if r.losts[0] != io.ErrClosedPipe {

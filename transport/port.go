@@ -241,7 +241,7 @@ func (p *Port) Close() error {
 	if p.member == nil && p.lane != nil {
 		// It has closed its children, which no callback tells. A pool does.
 		p.lane.Each(func(c *Conn) {
-			if c.port == p && StateOf(c.io) == frio.StateClosed {
+			if c.port == p && stateOf(c.io) == frio.StateClosed {
 				c.fail(net.ErrClosed)
 			}
 		})
@@ -251,7 +251,7 @@ func (p *Port) Close() error {
 
 // Attach has the port served by the thread that it lives on.
 func (p *Port) Attach(m *thread.Member) {
-	p.member, p.lane = m, p.lanes.Of(m.Thread())
+	p.member, p.lane = m, p.lanes.of(m.Thread())
 	if p.near != nil {
 		p.near.arrive(p.lane)
 		return

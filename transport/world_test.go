@@ -68,7 +68,7 @@ func (b *bench) close() {
 	}
 	for _, p := range b.peers {
 		for _, l := range b.lanes {
-			p.Pool(l).Close(net.ErrClosed)
+			p.Pool(l).close(net.ErrClosed)
 		}
 		if n, m := p.Connections(), p.Outstanding(); n != 0 || m != 0 {
 			b.Errorf("at the end the peer has %d connections, %d requests", n, m)
@@ -316,4 +316,22 @@ func (r *raw) ended() (end error) {
 		return end != nil
 	})
 	return end
+}
+
+// close closes all connections; what is under way is lost, by err.
+func (p *Pool) close(err error) {
+	p.closing, p.start = true, 0
+	p.abandon(err)
+	for _, l := range append([]*link(nil), p.links...) {
+		l.end(err)
+	}
+	p.timer.Stop()
+}
+
+// close forgets all answers.
+func (t *Table) close() {
+	t.timer.Stop()
+	for t.kept > 0 {
+		t.forget(t.soonest())
+	}
 }

@@ -19,6 +19,8 @@ import (
 
 const testSecret = "marked-shared-secret"
 
+var testUsers = []home.User{{Name: "bob", Password: "hello"}, {Name: "alice", Password: "wonderland"}}
+
 // homeServer is the built-in home server on one IO of any stack, with faults.
 type homeServer struct {
 	t    *testing.T
@@ -50,7 +52,7 @@ func newHome(t *testing.T, loop *event.Loop, ctx *talloc.Context, text string) *
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &homeServer{t: t, loop: loop, ctx: ctx, one: one, keys: radius.NewKeys([]byte(testSecret)), home: home.New(home.Config{Users: home.BuiltIn()}), from: map[netip.AddrPort]int{}}
+	return &homeServer{t: t, loop: loop, ctx: ctx, one: one, keys: radius.NewKeys([]byte(testSecret)), home: home.New(home.Config{Users: testUsers}), from: map[netip.AddrPort]int{}}
 }
 
 // open begins to serve, and returns where.

@@ -118,9 +118,7 @@ func (p *port) accept(l *lane, m *transport.Message, code radius.Code, vector []
 		}
 		return reply
 	}
-	if e, ok := err.(*radius.Error); ok {
-		p.counts.Bad[e.Reason].Add(1)
-	}
+	p.counts.Bad[radius.ReasonOf(err)].Add(1)
 	l.gateway.lines.warn(l.gateway.opt.Logger, m.Time, "bad reply", p.attrs(slog.Any("error", err))...)
 	return nil
 }

@@ -190,10 +190,7 @@ func (s *source) drop(client *Client, m *transport.Message, err error) {
 }
 
 func (s *source) dropped(client *Client, now time.Time, peer netip.AddrPort, err error) {
-	reason := radius.ReasonNone
-	if e, ok := err.(*radius.Error); ok {
-		reason = e.Reason
-	}
+	reason := radius.ReasonOf(err)
 	client.state.Dropped[reason].Add(1)
 	s.listen.Counts.Dropped[reason].Add(1)
 	s.listen.lines.packet(s.listen.log, now, err.Error(), "dropped", client, peer, err)
@@ -413,9 +410,6 @@ func (r *request) reject(outcome Outcome, message string) {
 	}
 }
 
-// errorRoute is Error-Cause 502, Request Not Routable (RFC 5176, Section 3.5).
-const errorRoute = 502
-
 func (r *request) nak(code radius.Code, outcome Outcome) {
-	r.answer(code, outcome, func(b *radius.Builder) { b.AddUint32(radius.ErrorCause, errorRoute) })
+	r.answer(code, outcome, func(b *radius.Builder) { b.AddUint32(radius.ErrorCause, radius.CauseNotRoutable) })
 }

@@ -21,7 +21,10 @@ func TestRewrite(t *testing.T) {
 		{"add = \"Reply-Message = 'good day'\"\n\tadd = \"Session-Timeout = 60\"\n\twhitelist = none", "Reply-Message = 'good day', Session-Timeout = 60"},
 	} {
 		cfg := good(t, "rewrite a {\n\t"+c.rules+"\n}\nclient a {\n\tipaddr = 192.0.2.1\n\tsecret = s\n\trewrite_in = a\n}\n")
-		got, err := cfg.Clients[""].All[0].In.Apply(nil, request(t, packet))
+		p := request(t, packet)
+		p[0] = byte(radius.AccountingRequest) // to which nothing else is added
+		keys := radius.NewKeys([]byte("s"))
+		got, err := radius.AppendRequest(nil, p, keys, keys, &radius.Forward{In: cfg.Clients[""].All[0].In})
 		if err != nil {
 			t.Errorf("%s: %v", c.rules, err)
 			continue

@@ -49,7 +49,7 @@ func newTCPHome(t *testing.T, cut int64) *tcpHome {
 
 func (h *tcpHome) serve(c net.Conn) {
 	defer c.Close()
-	keys := keys.Clone()
+	keys := radius.NewKeys([]byte(secret))
 	var buf [1 << 16]byte
 	have := 0
 	for {
@@ -188,7 +188,7 @@ func listenUDP(t *testing.T, lanes transport.Lanes, lane *transport.Lane, l *Lis
 
 // askMany sends requests, sixteen at a time, repeats what is not answered, and checks the answers.
 func askMany(t *testing.T, to netip.AddrPort, client, count int) {
-	keys := keys.Clone()
+	keys := radius.NewKeys([]byte(secret))
 	c, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(to))
 	if err != nil {
 		t.Error(err)

@@ -59,7 +59,7 @@ func TestEAP(t *testing.T) {
 		{"a Nak", "bob", "hello", func(s, m []byte) ([]byte, []byte) { return s, []byte{eapResponse, m[1], 0, 6, 3, 25} }, radius.AccessReject},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			s, k := builtIn()
+			s, k := served()
 			state, id, text := challenged(t, s, k, c.user)
 			m := response(id, c.password, text)
 			if c.change != nil {
@@ -85,7 +85,7 @@ func TestEAP(t *testing.T) {
 
 // A challenge is answered once, by the name that it was given to, and is forgotten when 256 others came after.
 func TestEAPOnce(t *testing.T) {
-	s, k := builtIn()
+	s, k := served()
 	state, id, text := challenged(t, s, k, "bob")
 	p := eapPacket(t, k, "bob", state, response(id, "hello", text))
 	if reply := answered(t, s, k, p); reply.Code() != radius.AccessAccept {
@@ -112,7 +112,7 @@ func TestEAPOnce(t *testing.T) {
 
 // Whatever stands in EAP-Message gets an answer.
 func TestEAPTruncated(t *testing.T) {
-	s, k := builtIn()
+	s, k := served()
 	whole := identity("bob")
 	for n := range whole {
 		if reply := answered(t, s, k, eapPacket(t, k, "bob", nil, whole[:n])); reply.Code() != radius.AccessReject {

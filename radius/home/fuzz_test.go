@@ -16,7 +16,7 @@ func FuzzHandle(f *testing.F) {
 	f.Add(uint8(4), []byte("\x28\x06\x00\x00\x00\x01"), false)
 	f.Add(uint8(12), []byte{}, true)
 	f.Add(uint8(43), []byte("\x01\x05bob"), false)
-	s, k := New(Config{Users: BuiltIn(), Unsigned: true}), radius.NewKeys([]byte(secret))
+	s, k := New(Config{Users: users, Unsigned: true}), radius.NewKeys([]byte(secret))
 	f.Fuzz(func(t *testing.T, code uint8, attributes []byte, sign bool) {
 		b := radius.NewRequest(nil, radius.Code(code), 1, [16]byte{5})
 		b.AddEncoded(attributes)

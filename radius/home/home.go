@@ -24,11 +24,6 @@ type User struct {
 // Format prints the name for every verb.
 func (u User) Format(f fmt.State, verb rune) { io.WriteString(f, u.Name) }
 
-// BuiltIn are the users of a home server that nobody has configured.
-func BuiltIn() []User {
-	return []User{{Name: "bob", Password: "hello"}, {Name: "alice", Password: "wonderland"}}
-}
-
 // Config says who is let in. Its zero value lets nobody in.
 type Config struct {
 	Users []User
@@ -81,8 +76,8 @@ func (s *Server) Handle(dst []byte, request radius.Packet, k *radius.Keys) ([]by
 	if err == nil {
 		out, err = s.answer(dst, request, k)
 	}
-	if why, ok := err.(*radius.Error); ok {
-		s.counts.Dropped[why.Reason]++
+	if err != nil {
+		s.counts.Dropped[radius.ReasonOf(err)]++
 	}
 	return out, err
 }

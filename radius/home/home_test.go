@@ -23,9 +23,11 @@ func unhex(t testing.TB, text string) []byte {
 	return b
 }
 
-// builtIn serves the built-in users.
-func builtIn() (*Server, *radius.Keys) {
-	return New(Config{Users: BuiltIn()}), radius.NewKeys([]byte(secret))
+var users = []User{{Name: "bob", Password: "hello"}, {Name: "alice", Password: "wonderland"}}
+
+// served serves the users.
+func served() (*Server, *radius.Keys) {
+	return New(Config{Users: users}), radius.NewKeys([]byte(secret))
 }
 
 // request makes one, with two Proxy-State, one of them empty.
@@ -108,7 +110,7 @@ func TestPasswords(t *testing.T) {
 		{"nobody", "eve", "hello", radius.AccessReject},
 		{"no name", "", "hello", radius.AccessReject},
 	} {
-		s, k := builtIn()
+		s, k := served()
 		pap := request(t, k, radius.AccessRequest, func(b *radius.Builder) {
 			b.AddString(radius.UserName, c.user)
 			b.HidePassword(k, []byte(c.password))
@@ -185,7 +187,7 @@ func TestMSCHAP2(t *testing.T) {
 }
 
 func TestMSCHAP1(t *testing.T) {
-	s, k := builtIn()
+	s, k := served()
 	for _, c := range []struct {
 		name, user, password string
 		add                  func(b *radius.Builder)
@@ -233,7 +235,7 @@ func TestOthers(t *testing.T) {
 		{"nothing to check", false, radius.AccessRequest, radius.AccessReject},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			s, k := New(Config{Users: BuiltIn(), Accounting: c.accounting}), radius.NewKeys([]byte(secret))
+			s, k := New(Config{Users: users, Accounting: c.accounting}), radius.NewKeys([]byte(secret))
 			reply := answered(t, s, k, request(t, k, c.code, nil))
 			if reply.Code() != c.want {
 				t.Errorf("%v, want %v", reply.Code(), c.want)
@@ -252,7 +254,7 @@ func TestOthers(t *testing.T) {
 
 // What does not pass the checks gets no reply, and costs a count.
 func TestDropped(t *testing.T) {
-	s, k := builtIn()
+	s, k := served()
 	p := request(t, k, radius.AccessRequest, nil)
 	unsigned := append(radius.Packet{}, p[:radius.HeaderSize]...)
 	unsigned[2], unsigned[3] = 0, radius.HeaderSize
@@ -276,7 +278,7 @@ func TestDropped(t *testing.T) {
 			t.Errorf("%s: counted %d times", c.name, after-before)
 		}
 	}
-	old := New(Config{Users: BuiltIn(), Unsigned: true})
+	old := New(Config{Users: users, Unsigned: true})
 	if reply := answered(t, old, k, unsigned); reply.Code() != radius.AccessReject {
 		t.Errorf("unsigned, where it may be: %v", reply.Code())
 	}
@@ -307,7 +309,7 @@ func TestAttributes(t *testing.T) {
 }
 
 func TestHandleAllocates(t *testing.T) {
-	s, k := builtIn()
+	s, k := served()
 	buf := make([]byte, 0, radius.MaxSize)
 	for _, password := range []string{"hello", "wrong"} {
 		p := request(t, k, radius.AccessRequest, func(b *radius.Builder) {
@@ -329,7 +331,7 @@ func TestHandleAllocates(t *testing.T) {
 }
 
 func TestUserIsNotPrinted(t *testing.T) {
-	u := BuiltIn()[0]
+	u := users[0]
 	for _, text := range []string{fmt.Sprint(u), fmt.Sprintf("%+v %#v %s %x", u, u, u, u), fmt.Sprintf("%+v", Config{Users: []User{u}})} {
 		if strings.Contains(text, u.Password) || strings.Contains(text, hex.EncodeToString([]byte(u.Password))) {
 			t.Error(text)
