@@ -67,21 +67,10 @@ type Conn struct {
 	notice        event.Task
 	timer         event.Timer
 
-	part      talloc.Buffer // what was read of a stream and is no message yet
-	partLen   int
-	began     time.Time // when the first message in part began; zero: none has
-	remaining bool      // part has a whole message
-
-	dirty       bool  // it is in the lane's list
-	first, last int32 // datagrams, in the lane's posts
-	out         talloc.Buffer
-	outFrom     int // what of out was sent
-	outLen      int
-	outRest     int  // of outLen: what is left of a message of which a part was taken
-	shut        bool // the writing direction ends after out
-	shutDone    bool
-	emptied     bool // the user knows that all was sent
-	pressed     bool // Full was true
+	in          input
+	out         output
+	first, last int32 // datagrams to be sent, in the lane's posts
+	dirty       bool  // it is in the lane's list of those with something to send
 
 	next, prev *Conn // on the lane
 	lanes      Lanes
@@ -232,7 +221,7 @@ func (c *Conn) Resume() {
 		return
 	}
 	c.paused = false
-	if c.remaining {
+	if c.in.whole {
 		c.lane.loop.Defer(&c.notice)
 	}
 	c.settle()
@@ -253,10 +242,10 @@ func (c *Conn) CloseWrite() error {
 	if _, ok := c.io.(frio.CloseWriter); !ok || c.datagram {
 		return errors.ErrUnsupported
 	}
-	if c.shut || c.over || c.failed != nil || c.broken != nil {
+	if c.out.shut || c.over || c.failed != nil || c.broken != nil {
 		return nil
 	}
-	c.shut = true
+	c.out.shut = true
 	c.lane.soil(c)
 	return nil
 }
@@ -288,10 +277,10 @@ func (c *Conn) Close() error {
 }
 
 func (c *Conn) closeIO() error {
-	if c.outLen == 0 {
+	if c.out.waiting == 0 {
 		return c.io.Close()
 	}
-	tail := c.out.Bytes()[c.outFrom : c.outFrom+c.outLen]
+	tail := c.out.bytes()
 	if l, ok := c.io.(frio.Lingerer); ok {
 		return l.CloseTail(tail)
 	}
@@ -306,8 +295,8 @@ func (c *Conn) Debug(w io.Writer) {
 	fmt.Fprintf(w, "%s: in %d messages, %d bytes, out %d messages, %d bytes\n", c.io.Describe(),
 		c.stats.In, c.stats.BytesIn, c.stats.Out, c.stats.BytesOut)
 	in := frio.Indent(w)
-	if c.partLen > 0 || c.outLen > 0 || c.paused {
-		fmt.Fprintf(in, "holds %d bytes that came, %d bytes to send%s\n", c.partLen, c.outLen, map[bool]string{true: ", paused"}[c.paused])
+	if c.in.n > 0 || c.out.waiting > 0 || c.paused {
+		fmt.Fprintf(in, "holds %d bytes that came, %d bytes to send%s\n", c.in.n, c.out.waiting, map[bool]string{true: ", paused"}[c.paused])
 	}
 	c.io.Debug(in)
 }

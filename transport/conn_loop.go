@@ -11,10 +11,10 @@ func (c *Conn) settle() {
 	if c.over || c.io == nil {
 		return
 	}
-	reads := c.listens() && !c.starved && !c.remaining
-	writes := c.failed == nil && (!c.up || c.outLen > 0 || c.shut && !c.shutDone)
-	if reads && !c.reads && !c.began.IsZero() {
-		c.began = c.lane.loop.Now() // while nothing was read the peer could do nothing about it
+	reads := c.listens() && !c.starved && !c.in.whole
+	writes := c.failed == nil && (!c.up || c.out.waiting > 0 || c.out.shut && !c.out.ended)
+	if reads && !c.reads && !c.in.began.IsZero() {
+		c.in.began = c.lane.loop.Now() // while nothing was read the peer could do nothing about it
 	}
 	if c.attached && reads == c.reads && writes == c.writes {
 		return
@@ -77,7 +77,7 @@ func (c *Conn) expire(now time.Time) {
 		return
 	case c.starved:
 		c.starved = false
-		if c.remaining {
+		if c.in.whole {
 			c.lane.loop.Defer(&c.notice)
 		}
 		c.settle()
@@ -90,10 +90,10 @@ func (c *Conn) expire(now time.Time) {
 
 // due is when the message that has begun must be whole; zero while none is read.
 func (c *Conn) due() time.Time {
-	if c.began.IsZero() || c.cfg.Timeout == 0 || !c.reads {
+	if c.in.began.IsZero() || c.cfg.Timeout == 0 || !c.reads {
 		return time.Time{}
 	}
-	return c.began.Add(c.cfg.Timeout)
+	return c.in.began.Add(c.cfg.Timeout)
 }
 
 // starve has the connection wait until others let go of what they hold of the ring. The loop would tell of what waits in the
@@ -148,13 +148,13 @@ func (c *Conn) goOn() {
 	if c.over {
 		return
 	}
-	if relieved := c.pressed && c.outLen <= outLow; relieved || c.shutDone && !c.emptied {
-		c.pressed = c.pressed && !relieved
-		c.emptied = c.shutDone
+	if relieved := c.out.relieved(); relieved || c.out.ended && !c.out.told {
+		c.out.pressed = c.out.pressed && !relieved
+		c.out.told = c.out.ended
 		c.user.Room(c)
 	}
-	if c.remaining && c.listens() {
-		c.cutPart()
+	if c.in.whole && c.listens() {
+		c.cutInput()
 	}
 	c.settle()
 }

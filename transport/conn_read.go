@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/frio-io/frio"
-	"github.com/frio-io/frio/talloc"
 )
 
 // readable is called by the loop.
@@ -46,10 +45,10 @@ func (c *Conn) readStream() {
 		most = readMax
 	}
 	for range turnReads {
-		if !c.listens() || c.remaining {
+		if !c.listens() || c.in.whole {
 			break
 		}
-		have := c.partLen
+		have := c.in.n
 		room, err := c.lane.set.Reserve(have+most, readMessages)
 		if err != nil {
 			c.starve()
@@ -61,10 +60,7 @@ func (c *Conn) readStream() {
 			break
 		}
 		c.came(0, n)
-		if have > 0 {
-			copy(room, c.part.Bytes())
-			c.dropPart()
-		}
+		c.in.give(room)
 		c.cut(room[:have+n])
 	}
 }
@@ -72,7 +68,7 @@ func (c *Conn) readStream() {
 func (c *Conn) streamEnds(err error) {
 	switch {
 	case err == frio.ErrAgain:
-	case err == io.EOF && c.partLen > 0:
+	case err == io.EOF && c.in.n > 0:
 		c.fail(io.ErrUnexpectedEOF)
 	case err == io.EOF && c.broken != nil:
 		c.fail(c.broken) // neither direction is left
@@ -85,8 +81,8 @@ func (c *Conn) streamEnds(err error) {
 
 // cut makes messages of what lies at the beginning of the reservation, and keeps the rest.
 func (c *Conn) cut(b []byte) {
-	began := c.began
-	c.began = time.Time{}
+	began := c.in.began
+	c.in.began = time.Time{}
 	for count := 0; len(b) > 0; count++ {
 		n := len(b)
 		if c.cfg.Frame != nil {
@@ -101,7 +97,7 @@ func (c *Conn) cut(b []byte) {
 		}
 		whole := n > 0 && n <= len(b)
 		if !whole || count == readMessages || c.paused {
-			c.keepPart(b, whole, began)
+			c.keep(b, whole, began)
 			return
 		}
 		began = time.Time{}
@@ -114,16 +110,13 @@ func (c *Conn) cut(b []byte) {
 	}
 }
 
-// keepPart keeps b until more comes, or until whole messages in it may be given. began is when its first message did, if it is one
+// keep keeps b until more comes, or until whole messages in it may be given. began is when its first message did, if it is one
 // that was waited for before.
-func (c *Conn) keepPart(b []byte, whole bool, began time.Time) {
-	part, err := c.ctx.Alloc(len(b))
-	if err != nil {
+func (c *Conn) keep(b []byte, whole bool, began time.Time) {
+	if err := c.in.keep(&c.ctx, b, whole); err != nil {
 		c.fail(err)
 		return
 	}
-	copy(part.Bytes(), b)
-	c.part, c.partLen, c.remaining = part, len(b), whole
 	if whole {
 		c.lane.loop.Defer(&c.notice)
 		return
@@ -131,25 +124,19 @@ func (c *Conn) keepPart(b []byte, whole bool, began time.Time) {
 	if began.IsZero() {
 		began = c.lane.loop.Now()
 	}
-	c.began = began
+	c.in.began = began
 	c.arm()
 }
 
-func (c *Conn) dropPart() {
-	c.part.Free()
-	c.part, c.partLen, c.remaining = talloc.Buffer{}, 0, false
-}
-
-// cutPart goes on with what was kept.
-func (c *Conn) cutPart() {
+// cutInput goes on with what was kept.
+func (c *Conn) cutInput() {
 	l := c.lane
-	room, err := c.lane.set.Reserve(c.partLen, readMessages)
+	room, err := c.lane.set.Reserve(c.in.n, readMessages)
 	if err != nil {
 		c.starve()
 		return
 	}
-	copy(room, c.part.Bytes())
-	c.dropPart()
+	c.in.give(room)
 	l.reading = true
 	c.cut(room)
 	l.reading = false

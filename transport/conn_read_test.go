@@ -64,8 +64,8 @@ func TestFrameEverySplit(t *testing.T) {
 			b.Until("all came", func() bool { return len(user.got) == len(want) })
 			same(b, user.got, want)
 		}
-		if c := user.conn; c.partLen != 0 || !c.part.IsZero() {
-			t.Errorf("%d bytes are kept", c.partLen)
+		if c := user.conn; c.in.n != 0 || !c.in.memory.IsZero() {
+			t.Errorf("%d bytes are kept", c.in.n)
 		}
 	})
 }

@@ -6,7 +6,6 @@ import (
 	"syscall"
 
 	"github.com/frio-io/frio"
-	"github.com/frio-io/frio/talloc"
 )
 
 // Reserve returns an empty slice with room for a message of n bytes, to append to; it is the caller's until Commit, or until
@@ -19,7 +18,7 @@ func (c *Conn) Reserve(n int) ([]byte, error) {
 		return nil, c.failed
 	case c.broken != nil:
 		return nil, c.broken
-	case c.shut:
+	case c.out.shut:
 		return nil, syscall.EPIPE
 	case c.datagram:
 		if n > arenaBytes {
@@ -27,15 +26,15 @@ func (c *Conn) Reserve(n int) ([]byte, error) {
 		}
 		return c.lane.room(n), nil
 	}
-	end := c.outFrom + c.outLen
-	if c.out.IsZero() {
+	o := &c.out
+	if o.memory.IsZero() {
 		return c.grow(max(n, outFirst))
 	}
-	if room := c.out.Bytes(); len(room)-end >= n {
-		return room[end:end], nil
+	if room := o.room(); cap(room) >= n {
+		return room, nil
 	}
-	if c.outLen+n <= outHigh {
-		return c.grow(max(c.outLen+n, min(2*c.outLen, outHigh, c.cfg.OutMax))) // it leaves with the rest of the turn, in one call
+	if o.waiting+n <= outHigh {
+		return c.grow(max(o.waiting+n, min(2*o.waiting, outHigh, c.cfg.OutMax))) // it leaves with the rest of the turn, in one call
 	}
 	if !c.writes { // else the socket has just taken no more
 		c.flush()
@@ -43,28 +42,18 @@ func (c *Conn) Reserve(n int) ([]byte, error) {
 	if c.failed != nil || c.broken != nil {
 		return nil, errors.Join(c.failed, c.broken)
 	}
-	if c.out.IsZero() {
-		return c.grow(max(n, outFirst))
-	}
-	return c.grow(max(c.outLen+n, min(2*c.outLen, c.cfg.OutMax)))
+	return c.grow(max(o.waiting+n, outFirst, min(2*o.waiting, c.cfg.OutMax)))
 }
 
-// grow makes the output's memory n bytes, with what is in it at the front.
+// grow makes the output's memory n bytes. ErrFull: it may not have so much; one message may always wait.
 func (c *Conn) grow(n int) ([]byte, error) {
-	if c.outLen > 0 && n > c.cfg.OutMax {
+	if c.out.waiting > 0 && n > c.cfg.OutMax {
 		return nil, ErrFull
 	}
-	out, err := c.ctx.Alloc(n)
-	if err != nil {
+	if err := c.out.grow(&c.ctx, n); err != nil {
 		return nil, err
 	}
-	room := out.Bytes()
-	if c.outLen > 0 {
-		copy(room, c.out.Bytes()[c.outFrom:c.outFrom+c.outLen])
-	}
-	c.out.Free()
-	c.out, c.outFrom = out, 0
-	return room[c.outLen:c.outLen], nil
+	return c.out.room(), nil
 }
 
 // Commit sends msg, which was appended to what Reserve returned, at the end of the turn; to is where a datagram goes, nil for a
@@ -75,12 +64,11 @@ func (c *Conn) Commit(to *Addr, msg []byte) {
 		return
 	case c.datagram:
 		c.post(to, msg)
-	case len(msg) > len(c.out.Bytes())-c.outFrom-c.outLen:
+	case len(msg) > cap(c.out.room()):
 		panic("transport: Commit of more than Reserve gave: " + c.io.Describe())
 	default:
-		c.outLen += len(msg)
+		c.out.added(len(msg))
 		c.went(1, 0)
-		c.pressed = c.pressed || c.outLen > outHigh
 	}
 	c.lane.soil(c)
 }
@@ -97,10 +85,10 @@ func (c *Conn) Send(to *Addr, msg []byte) error {
 
 // Full tells whether output waits above the high-water mark: who makes more of it should Pause what that comes from. Room is called
 // when it does no more.
-func (c *Conn) Full() bool { return c.pressed }
+func (c *Conn) Full() bool { return c.out.pressed }
 
 // Unsent is what waits to be sent of a stream, in bytes.
-func (c *Conn) Unsent() int { return c.outLen }
+func (c *Conn) Unsent() int { return c.out.waiting }
 
 // writable is called by the loop.
 func (c *Conn) writable() {
@@ -123,12 +111,9 @@ func (c *Conn) flush() {
 	if err := c.flushOut(); err != nil && err != frio.ErrAgain {
 		c.breaks(err)
 	}
-	if c.outLen == 0 && !c.out.IsZero() {
-		c.out.Free()
-		c.out, c.outFrom = talloc.Buffer{}, 0
-	}
-	if c.outLen == 0 && c.shut && !c.shutDone {
-		c.shutDone = true
+	c.out.rests()
+	if c.out.waiting == 0 && c.out.shut && !c.out.ended {
+		c.out.ended = true
 		c.lane.loop.Defer(&c.notice) // Room
 		if c.broken == nil && c.failed == nil {
 			if err := c.io.(frio.CloseWriter).CloseWrite(); err != nil {
@@ -136,7 +121,7 @@ func (c *Conn) flush() {
 			}
 		}
 	}
-	if c.pressed && c.outLen <= outLow {
+	if c.out.relieved() {
 		c.lane.loop.Defer(&c.notice)
 	}
 	c.settle()
@@ -149,19 +134,19 @@ func (c *Conn) breaks(err error) {
 		return
 	}
 	c.broken = err
-	c.outLen, c.outRest = 0, 0
+	c.out.waiting, c.out.rest = 0, 0
 }
 
 // Broken is why nothing can be written to a connection that can still be read; nil if it can.
 func (c *Conn) Broken() error { return c.broken }
 
 func (c *Conn) flushOut() error {
-	if c.outLen == 0 {
+	if c.out.waiting == 0 {
 		return nil
 	}
 	cork, ok := c.io.(frio.Corker)
 	if !c.layered || !ok || c.cfg.Frame == nil {
-		return c.writeAll(c.outLen)
+		return c.writeAll(c.out.waiting)
 	}
 	// A layer puts each Write into a record of its own. Some RADIUS servers take no second packet out of one.
 	cork.Cork()
@@ -173,10 +158,10 @@ func (c *Conn) flushOut() error {
 }
 
 func (c *Conn) writeMessages() error {
-	for c.outLen > 0 {
-		n := c.outRest
+	for c.out.waiting > 0 {
+		n := c.out.rest
 		if n == 0 {
-			b := c.out.Bytes()[c.outFrom : c.outFrom+c.outLen]
+			b := c.out.bytes()
 			var err error
 			if n, err = c.cfg.Frame(b); err != nil || n <= 0 || n > len(b) {
 				return errFraming
@@ -195,16 +180,15 @@ var errFraming = errors.New("what was sent is not a whole message")
 // writeAll writes the next n bytes. ErrAgain while some are left.
 func (c *Conn) writeAll(n int) error {
 	for n > 0 {
-		c.outRest = n
-		took, err := c.io.Write(c.out.Bytes()[c.outFrom : c.outFrom+n])
+		c.out.rest = n
+		took, err := c.io.Write(c.out.bytes()[:n])
 		if err != nil {
 			return err
 		}
 		c.went(0, took)
-		c.outFrom += took
-		c.outLen -= took
+		c.out.took(took)
 		n -= took
 	}
-	c.outRest = 0
+	c.out.rest = 0
 	return nil
 }

@@ -75,13 +75,6 @@ type Config struct {
 }
 
 const (
-	// outHigh is from where on a stream's input waits for its output, outLow until when: one and a quarter of the usual socket's buffer.
-	outHigh = 64 << 10
-	outLow  = 16 << 10
-	// outMax is 256 answers of 4 KiB, one for each identifier of RADIUS, and what may stand before them.
-	outMax = 256*4096 + outHigh
-	// outFirst is what a stream's output has room for at first.
-	outFirst = 8 << 10
 	// readMax is what is read of a stream at once where it is cut, and chunkMax where it is not.
 	readMax  = 16 << 10
 	chunkMax = 64 << 10
