@@ -112,7 +112,7 @@ func (l *Listen) Fault(p *transport.Port, err error) {
 	l.lines.warn(l.log, p.Lane().Loop().Now(), "accept", slog.Any("error", err))
 }
 
-// Gone counts a connection that was closed. What is under way has nobody to be answered to.
+// Gone counts a connection that was closed.
 func (l *Listen) Gone(c *transport.Conn) {
 	if isPeer(c) {
 		l.Counts.Open.Add(-1)
@@ -121,9 +121,7 @@ func (l *Listen) Gone(c *transport.Conn) {
 	if !ok {
 		return
 	}
-	for r := s.first; r != nil; r = s.first {
-		r.finish(OutcomeGone)
-	}
+	s.abandon()
 	s.gone()
 }
 
@@ -309,6 +307,27 @@ func (s *source) Drain(c *transport.Conn) {
 		c.Pause()
 	}
 	s.settled()
+}
+
+// abandon ends what is under way, which has nobody to be answered to.
+func (s *source) abandon() {
+	for r := s.first; r != nil; r = s.first {
+		r.finish(OutcomeGone)
+	}
+}
+
+// Leave abandons what is under way on the thread that the connection leaves: its memory and time-outs are there.
+func (s *source) Leave(*transport.Conn) {
+	s.abandon()
+	s.timer.Stop()
+}
+
+// Arrive goes on with the connection on another thread.
+func (s *source) Arrive(c *transport.Conn) {
+	s.lane = s.listen.gateway.laneOf(c.Lane())
+	if s.client != nil {
+		s.arm()
+	}
 }
 
 // settled closes what waited for its last answer.
