@@ -73,3 +73,33 @@ func TestRunLogFile(t *testing.T) {
 		t.Errorf("standard error has %q", got)
 	}
 }
+
+// The program goes on, and ends in order, when nobody is left to read its log.
+func TestRunLogReaderGoes(t *testing.T) {
+	for _, flags := range [][]string{nil, {"-X"}} {
+		t.Run(fmt.Sprint(flags), func(t *testing.T) {
+			file, first, second := filepath.Join(t.TempDir(), "frio.conf"), freePort(t), freePort(t)
+			writeFile(t, file, echoConf("tcp", first))
+			read, write, err := os.Pipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			cmd := itself(nil, append(append([]string{"run"}, flags...), file)...)
+			cmd.Path, cmd.Args = "/bin/sh", append([]string{"sh", "-c", `exec "$0" "$@" 2>&3 3>&-`}, cmd.Args...)
+			cmd.ExtraFiles = []*os.File{write}
+			p := startCommand(t, patience, cmd)
+			write.Close()
+			p.ready()
+			read.Close()
+			writeFile(t, file, echoConf("tcp", second))
+			p.signal(syscall.SIGHUP)
+			for end := time.Now().Add(patience); !listens("tcp", fmt.Sprintf("127.0.0.1:%d", second)); runtime.Gosched() {
+				if time.Now().After(end) {
+					t.Fatal("it did not reload")
+				}
+			}
+			p.signal(syscall.SIGTERM)
+			p.exits(0)
+		})
+	}
+}

@@ -43,6 +43,10 @@ func run(args []string, std streams) int {
 	defer signal.Stop(signals)
 	signal.Notify(hangups, syscall.SIGHUP)
 	defer signal.Stop(hangups)
+	// Who reads the log may go: that costs lines, and not the program, which Go would end.
+	pipes := make(chan os.Signal, 1)
+	signal.Notify(pipes, syscall.SIGPIPE)
+	defer signal.Stop(pipes)
 
 	output := server.NewOutput(std.err, *verbose)
 	defer output.Close()
