@@ -65,6 +65,6 @@
 //	a slice of these     one for each repetition; the operator += is possible here only
 //	a pointer to these   nil if not given
 //
-// The option required makes a missing one an error; zero allows a bare 0 where never or unlimited forbid it. An embedded struct
+// The option required makes a missing one an error; zero allows a bare 0 where never, unlimited or min= forbid it. An embedded struct
 // without tag is part of the one around it. A field without tag is left alone.
 package conf

@@ -114,6 +114,9 @@ func outOfRange(value string, below, above bool, low, high string) string {
 // word reads `never` and `unlimited`, which are 0. Where the word is possible a bare 0 is not, so that nobody takes it for
 // "at once" or "none".
 func (t *tag) word(value string) (isWord bool, msg string) {
+	if t.zero && isZero(value) {
+		return true, ""
+	}
 	for _, w := range []struct {
 		word string
 		on   bool
@@ -123,8 +126,6 @@ func (t *tag) word(value string) (isWord bool, msg string) {
 			return true, ""
 		case value == w.word:
 			return false, w.word + " is not possible here"
-		case w.on && t.zero && isZero(value):
-			return true, ""
 		case w.on && isZero(value):
 			return false, "0 is not possible here: write " + w.word
 		}

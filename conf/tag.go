@@ -11,7 +11,7 @@ type tag struct {
 	required bool
 	never    bool // the word is possible, and a bare 0 is not
 	unlimited,
-	zero bool // a bare 0 is possible all the same
+	zero bool // a bare 0 is possible all the same, also below min
 	form     string // how the value is written, of forms; "" for what the type says
 	enum     []string
 	network  string // of a port: tcp, udp

@@ -24,7 +24,7 @@ type clientKeys struct {
 	Shortname      string        `conf:"shortname"`
 	RequireMA      Demand        `conf:"require_message_authenticator"`
 	LimitProxy     Demand        `conf:"limit_proxy_state"`
-	ResponseWindow time.Duration `conf:"response_window,min=1ms,max=2m"`
+	ResponseWindow time.Duration `conf:"response_window,zero,min=1ms,max=2m"`
 	CleanupDelay   time.Duration `conf:"cleanup_delay,min=1s,max=1m"`
 	CoAServer      *conf.Pair    `conf:"coa_server"`
 	NASAddrs       []netip.Addr  `conf:"nas_ip_address,ipv4"`
@@ -141,7 +141,14 @@ func (r *reader) prefix(cs *conf.Section, p *conf.Pair) (netip.Prefix, error) {
 	}
 	if err := cs.Compose(cs.Name, cs.Name2, p).Decode(&k); err != nil {
 		if strings.Trim(p.Value, "0123456789abcdefABCDEF.:/*") != "" {
-			return netip.Prefix{}, p.Errorf("%s: `%s` is no address: clients are known by theirs, and names are not looked up", p.Name, p.Value)
+			e := p.Errorf("%s: `%s` is no address: clients are known by theirs, and names are not looked up", p.Name, p.Value)
+			switch {
+			case strings.HasPrefix(p.Value, "["):
+				e.Msg, e.Hint = fmt.Sprintf("%s: `%s` is no address", p.Name, p.Value), "it stands without brackets"
+			case strings.Contains(p.Value, "%"):
+				e.Msg, e.Hint = fmt.Sprintf("%s: `%s` is no address", p.Name, p.Value), "it stands without an interface"
+			}
+			return netip.Prefix{}, e
 		}
 		return netip.Prefix{}, err
 	}

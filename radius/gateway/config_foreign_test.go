@@ -17,6 +17,8 @@ func TestForeignMeanings(t *testing.T) {
 			"gw.conf:10:1: note: pool has no effect here on Access-Requests: the home_servers of p take acct only (auth_pool is for those)\n"},
 		{"pool of one each", home("a", "auth") + home("b", "acct") + "home_server_pool p {\nhome_server = a\nhome_server = b\n}\nrealm x {\npool = p\n}\n",
 			"gw.conf:16:8: pool: home_server a in pool p takes auth, not acct (gw.conf:1:1)\ngw.conf:16:8: pool: home_server b in pool p takes acct, not auth (gw.conf:6:1)\n", ""},
+		{"response_window of 0", "client a {\nipaddr = 192.0.2.1\nsecret = s\nresponse_window = 0\n}\n", "", ""},
+		{"response_window below 1ms", "client a {\nipaddr = 192.0.2.1\nsecret = s\nresponse_window = 0.0001\n}\n", "gw.conf:4:19: response_window: 0.0001 is below 1ms\n", ""},
 		{"round-robin", home("a", "auth") + "home_server_pool p {\ntype = round-robin\nhome_server = a\n}\n", "", ""},
 		{"two of one name", home("a", "auth") + home("a", "acct"), "gw.conf:6:1: home_server a: defined already at gw.conf:1:1\n", ""},
 		{"RADIUS/1.1", "client a {\nipaddr = 192.0.2.1\nsecret = s\nradiusv1_1 = require\n}\n", "gw.conf:4:1: radiusv1_1: RADIUS/1.1 comes later, so it cannot be required\n", ""},
