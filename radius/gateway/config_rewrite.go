@@ -156,8 +156,26 @@ func (r *reader) modify(p *conf.Pair) (m radius.Modify, ok bool) {
 		r.fail(p, "%s", regexpMistake(parts[0], err))
 		return m, false
 	}
+	if n := highestGroup(parts[1]); n > pattern.NumSubexp() {
+		r.fail(p, "the replacement wants group \\%d, and the expression has %d", n, pattern.NumSubexp())
+		return m, false
+	}
 	m.Pattern, m.Replacement = pattern, parts[1]
 	return m, true
+}
+
+// highestGroup is the highest of \1 to \9 in a replacement; 0: none.
+func highestGroup(replacement string) (highest int) {
+	for i := 0; i+1 < len(replacement); i++ {
+		if replacement[i] != '\\' {
+			continue
+		}
+		i++
+		if c := replacement[i]; c >= '1' && c <= '9' {
+			highest = max(highest, int(c-'0'))
+		}
+	}
+	return highest
 }
 
 // userName reads rewrite_user_name = '/regex/replacement/'.

@@ -38,6 +38,26 @@ client y {
 }`, `
 gw.conf:4:22: rewrite_user_name: ` + "`User-Name:/a/b/` is not an expression and what becomes of it, as in '/^(.*)@old$/\\1@new/'" + `
 gw.conf:9:22: rewrite_user_name: missing closing ): ` + "`(`" + ``},
+		{"rewrite's groups", `
+rewrite x {
+	modify = '1:/^(.)(.)$/\2\1\3/'
+	modify = '1:/^a$/\\1/'
+}
+client y {
+	ipaddr = 192.0.2.2
+	secret = s
+	rewrite_user_name = '/a/\1/'
+}`, `
+gw.conf:2:11: modify: the replacement wants group \3, and the expression has 2
+gw.conf:8:22: rewrite_user_name: the replacement wants group \1, and the expression has 0`},
+		{"address as elsewhere", `
+client x {
+	ipaddr = [2001:db8::1]
+	ipv6addr = fe80::1%eth0
+	secret = s
+}`, `
+gw.conf:2:11: ipaddr: ` + "`[2001:db8::1]` is no address, it stands without brackets" + `
+gw.conf:3:13: ipv6addr: ` + "`fe80::1%eth0` is no address, it stands without an interface" + ``},
 		{"client with the same address twice", `
 client x {
 	ipaddr = 192.0.2.1
