@@ -215,7 +215,10 @@ func (p *parser) includeFile(at Pos, path string, optional, named bool) {
 		return
 	}
 	if msg != "" {
-		p.failAt(at, "include %s: %s", path, msg)
+		e := p.failAt(at, "include %s: %s", path, msg)
+		if strings.ContainsAny(path, "*?[") {
+			e.Hint = "there are no wildcards: `directory/` takes all files in it"
+		}
 		return
 	}
 	p.enter(path, id, named)

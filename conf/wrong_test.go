@@ -147,6 +147,8 @@ func TestWrong(t *testing.T) {
 		{"unknown directive", "$INCLUD\n", "t:1:1: unknown directive `$INCLUD`, did you mean `$INCLUDE`?"},
 		{"include of nothing", "$INCLUDE\n", "t:1:9: `$INCLUDE` of nothing"},
 		{"include of no file", "$INCLUDE none.conf\n", "t:1:10: include none.conf: no such file or directory"},
+		{"include with a wildcard", "$INCLUDE bad/*.conf\n",
+			"t:1:10: include bad/*.conf: no such file or directory, there are no wildcards: `directory/` takes all files in it"},
 		{"include of no directory", "$INCLUDE none/\n", "t:1:10: include none/: no such file or directory"},
 		{"include of a directory", "$INCLUDE bad\n", "t:1:10: include bad: is a directory, did you mean `bad/`?"},
 		{"text after include", "$INCLUDE inner.conf name = x\n", "t:1:21: text after `$INCLUDE`"},
