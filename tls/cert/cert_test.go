@@ -205,7 +205,7 @@ func TestSame(t *testing.T) {
 
 // A regular expression that is not tied to the ends of a name matches other names as well.
 func TestLooseExpressionWarns(t *testing.T) {
-	_, mistakes, warnings := read(t, "certificate {\n\tname = /radius.example.org/\n\tcn = /^a$/\n}\n")
+	_, mistakes, warnings := read(t, "certificate {\n\tname = /radius.example.org/\n\tcn = /^a$/\n\turi = '/(?i)^a$/'\n}\n")
 	const want = "c.conf:2:9: warning: name: /radius.example.org/ also matches within longer texts: begin it with ^ and end it with $\n"
 	if mistakes != "" || warnings != want {
 		t.Errorf("mistakes\n%s\nwarnings\n%s\nnot\n%s", mistakes, warnings, want)

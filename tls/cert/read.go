@@ -134,7 +134,7 @@ func (r *reader) text(p *conf.Pair, v string, fold bool, hint string) *pattern {
 		r.fail(p, "%s", strings.TrimPrefix(err.Error(), "error parsing regexp: "))
 		return &pattern{}
 	}
-	if text[0] != '^' || text[len(text)-1] != '$' {
+	if tied := strings.TrimPrefix(text, "(?i)"); !strings.HasPrefix(tied, "^") || !strings.HasSuffix(tied, "$") {
 		r.warnings = append(r.warnings, &conf.Error{Pos: p.ValuePos, Msg: fmt.Sprintf(
 			"warning: %s: %s also matches within longer texts: begin it with ^ and end it with $", p.Name, v)})
 	}
