@@ -79,6 +79,9 @@ func (r *reader) rewrite(cs *conf.Section) *radius.Rewrite {
 	rules.Whitelist = len(k.Whitelist) > 0
 	for _, p := range k.Whitelist {
 		if strings.EqualFold(p.Value, "none") {
+			if len(k.Whitelist) > 1 {
+				r.fail(p, "none keeps nothing: it stands alone")
+			}
 			continue
 		}
 		if a, ok := r.rule(p); ok {

@@ -47,9 +47,14 @@ client y {
 	ipaddr = 192.0.2.2
 	secret = s
 	rewrite_user_name = '/a/\1/'
+}
+rewrite z {
+	whitelist = none
+	whitelist = 1
 }`, `
 gw.conf:2:11: modify: the replacement wants group \3, and the expression has 2
-gw.conf:8:22: rewrite_user_name: the replacement wants group \1, and the expression has 0`},
+gw.conf:8:22: rewrite_user_name: the replacement wants group \1, and the expression has 0
+gw.conf:11:14: whitelist: none keeps nothing: it stands alone`},
 		{"address as elsewhere", `
 client x {
 	ipaddr = [2001:db8::1]
