@@ -29,9 +29,10 @@
 //	$-INCLUDE file                  if it exists
 //	$template name                  what templates { name { } } has and this section has not
 //
-// In double and back quotes \n, \r, \t and three octal digits are characters, \x for any other x is x; so \${x} is no
-// reference. A bare value ends at a space or comma only: braces and # belong to it. The line's continuation after "\ (a
-// quote and a backslash) drops the spaces that the next lines begin with.
+// In double and back quotes \n, \r, \t and three octal digits are characters, \", \\ and \$ are what stands behind the
+// backslash, and any other backslash stays; so "\.org" has it, and \${x} is no reference. FreeRADIUS 3.2 knows
+// \" only and leaves all others as they stand. A bare value ends at a space or comma only: braces and # belong to it. The line's
+// continuation after "\ (a quote and a backslash) drops the spaces that the next lines begin with.
 //
 // A reference is ${x} (here, else at the root), ${.x} (here), ${..x} (one section further out, and so on), ${a.b.x} (from the
 // root), ${a[b].x} (through a b { }), ${.:name} and ${.:instance} (names of a section), ${ENV.X} and $ENV{X}. Of several

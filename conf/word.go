@@ -63,7 +63,7 @@ func wordAt(l *line, start, end int, refs bool) (w word, off int, msg string) {
 		}
 		c, n := w.raw[i], 1
 		if c == '\\' && w.quote != 0 {
-			c, n = unescape(w.raw[i:])
+			c, n = unescape(w.raw[i:], w.quote)
 		}
 		if c == 0 {
 			return w, start + i, "NUL character"
@@ -91,9 +91,12 @@ func referenceAt(raw string, i int) int {
 }
 
 // unescape returns the character that the escape at the start of raw stands for, and the escape's length: \n, \r, \t,
-// three octal digits; any other character stands for itself.
-func unescape(raw string) (c byte, n int) {
+// three octal digits, the quote, the backslash and $. Any other backslash is one, as in FreeRADIUS, whose files have
+// realm "~\.example\.org$".
+func unescape(raw string, quote byte) (c byte, n int) {
 	switch c = raw[1]; c {
+	case quote, '\\', '$':
+		return c, 2
 	case 'n':
 		return '\n', 2
 	case 'r':
@@ -105,7 +108,7 @@ func unescape(raw string) (c byte, n int) {
 			return (c-'0')<<6 | (raw[2]-'0')<<3 | (raw[3] - '0'), 4
 		}
 	}
-	return c, 2
+	return '\\', 1
 }
 
 func isOctal(c byte) bool { return c >= '0' && c <= '7' }
