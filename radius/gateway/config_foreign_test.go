@@ -38,3 +38,45 @@ func TestForeignMeanings(t *testing.T) {
 		t.Errorf("%+v", x)
 	}
 }
+
+// The names of realms as they stand in FreeRADIUS's files, and in radsecproxy's.
+func TestForeignRealmNames(t *testing.T) {
+	cfg, mistakes, notes := parse(t, `
+realm "~(.*\.)*example\.net$" {
+}
+realm '/@.*\.example\.org$/' {
+}
+realm *.example.com {
+}`)
+	if want := `gw.conf:5:1: warning: realm *.example.com: the * is one of the name; for all names that end so write realm '~\.example\.org$' { ... }` + "\n"; mistakes != "" || notes != want {
+		t.Errorf("%s\n%s", mistakes, notes)
+	}
+	for name, want := range map[string]string{
+		"bob@example.net": `~(.*\.)*example\.net$`, "bob@a.example.net": `~(.*\.)*example\.net$`, "bob@exampleXnet": "",
+		"bob@a.example.org": `/@.*\.example\.org$/`, "bob@aXexample.org": "",
+	} {
+		got := ""
+		if m, _ := cfg.Realms.Find([]byte(name)); m != nil {
+			got = m.Name
+		}
+		if got != want {
+			t.Errorf("%s is of %q, not %q", name, got, want)
+		}
+	}
+	_, mistakes, _ = parse(t, `
+realm /@example.org$ {
+}
+realm // {
+}
+realm "~" {
+}
+realm / {
+}`)
+	if want := `gw.conf:1:1: realm /@example.org$: a regular expression ends with / as well
+gw.conf:3:1: realm //: the expression is empty: write realm DEFAULT { ... }
+gw.conf:5:1: realm ~: the expression is empty: write realm DEFAULT { ... }
+gw.conf:7:1: realm /: a regular expression ends with / as well
+`; mistakes != want {
+		t.Errorf("got\n%s\nwant\n%s", mistakes, want)
+	}
+}

@@ -216,6 +216,10 @@ func (r *reader) place(cs *conf.Section, m *Realm) {
 		if !again(all.Null) {
 			all.Null = m
 		}
+	case name == "~", name == "//":
+		r.failSection(cs, "the expression is empty: write realm DEFAULT { ... }")
+	case name[0] == '/' && (len(name) < 2 || name[len(name)-1] != '/'):
+		r.failSection(cs, "a regular expression ends with / as well")
 	case name[0] == '~', len(name) > 2 && name[0] == '/' && name[len(name)-1] == '/':
 		r.pattern(cs, m)
 	case len(name) > realmMax:
@@ -224,6 +228,9 @@ func (r *reader) place(cs *conf.Section, m *Realm) {
 		if i := strings.IndexAny(name, all.Delimiters); i >= 0 {
 			r.failSection(cs, "%q divides user and realm: it cannot be in a realm", name[i])
 			return
+		}
+		if strings.Contains(name, "*") {
+			r.warn(cs.Pos, "realm %s: the * is one of the name; for all names that end so write realm '~\\.example\\.org$' { ... }", name)
 		}
 		if key := strings.ToLower(name); !again(all.Exact[key]) {
 			all.Exact[key] = m
