@@ -29,7 +29,6 @@ const (
 	callConnected
 	callRecv
 	callSend
-	callSendBuffers
 	callCloseWrite
 	callRecvPackets
 	callSendPackets
@@ -54,14 +53,13 @@ const (
 	callCount
 )
 
-var callNames = [callCount]string{"Socket", "Bind", "Listen", "Accept", "Connect", "Connected", "Recv", "Send", "SendBuffers",
+var callNames = [callCount]string{"Socket", "Bind", "Listen", "Accept", "Connect", "Connected", "Recv", "Send",
 	"CloseWrite", "RecvPackets", "SendPackets", "RecvTrain", "RecvFrom", "SendTo", "SetOption", "Option", "BindDevice",
 	"SteerPackets", "LocalAddr", "RemoteAddr", "PeerCred", "Close", "Lstat", "SetMode", "SetFile", "Unlink", "NewPoller",
 	"Lookup", "Wait"}
 
 // mayAgain are the calls that Faults.Again is for.
-var mayAgain = [callCount]bool{callAccept: true, callConnected: true, callRecv: true, callSend: true, callSendBuffers: true,
-	callRecvPackets: true, callSendPackets: true, callRecvTrain: true, callRecvFrom: true, callSendTo: true}
+var mayAgain = [callCount]bool{callAccept: true, callConnected: true, callRecv: true, callSend: true, callRecvPackets: true, callSendPackets: true, callRecvTrain: true, callRecvFrom: true, callSendTo: true}
 
 func callNamed(name string) call {
 	for c, s := range callNames {

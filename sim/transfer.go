@@ -7,7 +7,7 @@ import (
 	"github.com/frio-io/frio/sock"
 )
 
-// batchMax is how many packets or pieces one call takes.
+// batchMax is how many packets one call takes.
 const batchMax = 64
 
 // Recv implements sock.Kernel.
@@ -38,24 +38,6 @@ func (k *Kernel) Send(fd int, p []byte) (n int, err error) {
 		n, err = s.send(p)
 	}
 	return n, k.leave(callSend, fd, n, err)
-}
-
-// SendBuffers implements sock.Kernel.
-func (k *Kernel) SendBuffers(fd int, p [][]byte) (n int, err error) {
-	k.w.mu.Lock()
-	defer k.w.mu.Unlock()
-	s, err := k.enter(callSendBuffers, fd)
-	if err == nil {
-		if len(p) > batchMax && s.kind == frio.Datagram {
-			return 0, k.leave(callSendBuffers, fd, 0, syscall.EMSGSIZE)
-		}
-		var all []byte
-		for _, b := range p[:min(len(p), batchMax)] {
-			all = append(all, b...)
-		}
-		n, err = s.send(all)
-	}
-	return n, k.leave(callSendBuffers, fd, n, err)
 }
 
 func (s *socket) send(p []byte) (n int, err error) {

@@ -42,10 +42,6 @@ func receive(fd int, p []byte) (n int, from unix.Sockaddr, err error) {
 }
 
 func (s *backend) Send(fd int, p []byte) (n int, err error) {
-	return transmit(fd, [][]byte{p}, nil, nil)
-}
-
-func (s *backend) SendBuffers(fd int, p [][]byte) (n int, err error) {
 	return transmit(fd, p, nil, nil)
 }
 
@@ -54,16 +50,16 @@ func (s *backend) SendTo(fd int, p []byte, to Addr) (n int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	n, err = transmit(fd, [][]byte{p}, nil, sa)
+	n, err = transmit(fd, p, nil, sa)
 	if err == syscall.EAGAIN && readyFor(fd)&unix.POLLOUT != 0 {
 		return 0, syscall.ENOBUFS // the receiver is full: no poller tells when it is not
 	}
 	return n, err
 }
 
-func transmit(fd int, p [][]byte, control []byte, to unix.Sockaddr) (n int, err error) {
+func transmit(fd int, p []byte, control []byte, to unix.Sockaddr) (n int, err error) {
 	err = retry(func() (err error) {
-		n, err = unix.SendmsgBuffers(fd, p, control, to, unix.MSG_DONTWAIT)
+		n, err = unix.SendmsgBuffers(fd, [][]byte{p}, control, to, unix.MSG_DONTWAIT)
 		return err
 	})
 	if err != nil {
@@ -154,7 +150,7 @@ func (s *backend) sendPacket(fd int, p *frio.Packet) error {
 			return err
 		}
 	}
-	_, err := transmit(fd, [][]byte{p.Data}, control, to)
+	_, err := transmit(fd, p.Data, control, to)
 	return err
 }
 

@@ -79,7 +79,6 @@ func TestInterrupted(t *testing.T) {
 		"Recv":        {unix.SYS_RECVMSG, func() error { _, err := kernel.Recv(stream, buf); return err }},
 		"RecvFrom":    {unix.SYS_RECVMSG, func() error { _, _, err := kernel.RecvFrom(local, buf); return err }},
 		"Send":        {unix.SYS_SENDTO, func() error { _, err := kernel.Send(stream, buf); return err }},
-		"SendBuffers": {unix.SYS_SENDMSG, func() error { _, err := kernel.SendBuffers(stream, [][]byte{buf}); return err }},
 		"SendTo":      {unix.SYS_SENDTO, func() error { _, err := kernel.SendTo(local, buf, sock.Addr{Path: "/x"}); return err }},
 		"RecvPackets": {unix.SYS_RECVMMSG, func() error { _, err := kernel.RecvPackets(fresh, packets); return err }},
 		"SendPackets": {unix.SYS_SENDMMSG, func() error { _, err := kernel.SendPackets(fresh, packets); return err }},

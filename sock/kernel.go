@@ -106,9 +106,6 @@ type Kernel interface {
 	// or an empty p. A datagram longer than p is lost: EMSGSIZE. A stream without a reader is EPIPE, not a signal.
 	Recv(fd int, p []byte) (n int, err error)
 	Send(fd int, p []byte) (n int, err error)
-	// SendBuffers is Send of several pieces as one (writev); on a datagram socket one datagram. Of more than 64 pieces a stream
-	// takes at most the first 64, and a datagram is EMSGSIZE.
-	SendBuffers(fd int, p [][]byte) (n int, err error)
 	// CloseWrite ends the writing direction (SHUT_WR).
 	CloseWrite(fd int) error
 

@@ -70,44 +70,6 @@ func (*backend) Send(fd int, p []byte) (n int, err error) {
 	return 0, syscall.EAGAIN
 }
 
-func (s *backend) SendBuffers(fd int, p [][]byte) (n int, err error) {
-	if len(p) > batchMax {
-		kind, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TYPE)
-		if err != nil {
-			return 0, err
-		}
-		if kind != unix.SOCK_STREAM {
-			return 0, syscall.EMSGSIZE
-		}
-		p = p[:batchMax]
-	}
-	c := s.scratches.get()
-	for i := range p {
-		c.setPiece(i, p[i])
-	}
-	c.messages[0].head = unix.Msghdr{Iov: &c.pieces[0]}
-	c.messages[0].head.SetIovlen(len(p))
-	n, e := sendMessage(fd, &c.messages[0].head)
-	s.scratches.put(c, len(p))
-	if e != 0 {
-		return 0, e
-	}
-	return n, nil
-}
-
-func sendMessage(fd int, head *unix.Msghdr) (n int, e syscall.Errno) {
-	for range interruptsMax {
-		r, _, e := syscall.RawSyscall(unix.SYS_SENDMSG, uintptr(fd), uintptr(unsafe.Pointer(head)), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
-		if e == 0 {
-			return int(r), 0
-		}
-		if e != syscall.EINTR {
-			return 0, e
-		}
-	}
-	return 0, syscall.EAGAIN
-}
-
 // SendTo turns EAGAIN into ENOBUFS where the receiver's queue is what is full: the socket itself stays writable then, so
 // that no poller can tell when there is room.
 func (*backend) SendTo(fd int, p []byte, to Addr) (n int, err error) {

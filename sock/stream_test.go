@@ -1,8 +1,6 @@
 package sock_test
 
 import (
-	"bytes"
-	"fmt"
 	"syscall"
 	"testing"
 
@@ -51,9 +49,10 @@ func TestStream(t *testing.T) {
 		buf := make([]byte, 64)
 		_, err = kernel.Recv(server, buf)
 		want(t, "nothing to read", err, syscall.EAGAIN)
-		n, err := kernel.SendBuffers(client, [][]byte{[]byte("one "), nil, []byte("two")})
-		if n != 7 || err != nil {
-			t.Fatal(n, err)
+		for _, part := range []string{"one ", "two"} {
+			if n, err := kernel.Send(client, []byte(part)); n != len(part) || err != nil {
+				t.Fatal(n, err)
+			}
 		}
 		await(t, server, unix.POLLIN)
 		if n, err := kernel.Recv(server, buf); string(buf[:n]) != "one two" || err != nil {
@@ -191,41 +190,6 @@ func TestBothFamiliesOnOnePort(t *testing.T) {
 	listener(t, sock.Inet4, inet("0.0.0.0", own.AddrPort.Port()))
 	fd := socket(t, sock.Inet4, frio.Stream)
 	want(t, "second listener", kernel.Bind(fd, inet("0.0.0.0", own.AddrPort.Port())), syscall.EADDRINUSE)
-}
-
-func TestSendManyPieces(t *testing.T) {
-	pieces := make([][]byte, 100)
-	for i := range pieces {
-		pieces[i] = []byte(fmt.Sprintf("%02d", i))
-	}
-	client, server := connected(t, sock.Inet4, inet("127.0.0.1", 0))
-	n, err := kernel.SendBuffers(client, pieces)
-	must(t, err)
-	if n != 128 {
-		t.Fatalf("%d bytes taken, want the first 64 pieces", n)
-	}
-	buf := make([]byte, 256)
-	await(t, server, unix.POLLIN)
-	n, err = kernel.Recv(server, buf)
-	must(t, err)
-	if want := bytes.Join(pieces[:64], nil); !bytes.Equal(buf[:n], want) {
-		t.Errorf("%q", buf[:n])
-	}
-
-	to, own := bound(t, sock.Inet4, frio.Datagram, inet("127.0.0.1", 0))
-	from := socket(t, sock.Inet4, frio.Datagram)
-	must(t, kernel.Connect(from, own))
-	_, err = kernel.SendBuffers(from, pieces)
-	want(t, "a datagram of 100 pieces", err, syscall.EMSGSIZE)
-	noneLeft(t, to)
-	n, err = kernel.SendBuffers(from, pieces[:64])
-	if n != 128 || err != nil {
-		t.Fatal(n, err)
-	}
-	await(t, to, unix.POLLIN)
-	if n, err := kernel.Recv(to, buf); n != 128 || err != nil {
-		t.Error(n, err)
-	}
 }
 
 func TestDescriptorsExhausted(t *testing.T) {
