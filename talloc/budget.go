@@ -8,15 +8,11 @@ import (
 // Budget is a limit over threads: an atomic counter. Thread: any.
 type Budget struct {
 	used atomic.Int64
-	max  atomic.Int64
+	max  int64
 }
 
 // NewBudget returns a budget of max; max <= 0 is unlimited.
-func NewBudget(max int64) *Budget {
-	b := new(Budget)
-	b.max.Store(max)
-	return b
-}
+func NewBudget(max int64) *Budget { return &Budget{max: max} }
 
 // Take takes n, or nothing and returns false. n < 0 panics.
 func (b *Budget) Take(n int64) bool {
@@ -24,9 +20,9 @@ func (b *Budget) Take(n int64) bool {
 		panic(fmt.Sprintf("talloc: take of %d from a budget", n))
 	}
 	for {
-		used, max := b.used.Load(), b.max.Load()
+		used := b.used.Load()
 		// Also without a limit the sum must stay a number: used+n may not wrap.
-		if used+n < used || max > 0 && used+n > max {
+		if used+n < used || b.max > 0 && used+n > b.max {
 			return false
 		}
 		if b.used.CompareAndSwap(used, used+n) {
@@ -52,7 +48,4 @@ func (b *Budget) Give(n int64) {
 func (b *Budget) Used() int64 { return b.used.Load() }
 
 // Max is the bound; <= 0: unlimited.
-func (b *Budget) Max() int64 { return b.max.Load() }
-
-// SetMax changes the bound; what is taken stays taken.
-func (b *Budget) SetMax(n int64) { b.max.Store(n) }
+func (b *Budget) Max() int64 { return b.max }
