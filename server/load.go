@@ -35,25 +35,21 @@ var spaceNames = [spaceCount]string{"discard", "echo", "relay", "radius", "home"
 
 func (s space) String() string { return spaceNames[s] }
 
-// LoadFile is Load of a file and what it includes. An error is conf.Errors also where the file cannot be read.
+// LoadFile makes the objects of a configuration, of a file and what it includes, and opens nothing. What is in it that has no effect is
+// a mistake as well. The objects' memory comes from ctx, that of sessions from the threads of Start. An error is conf.Errors: every
+// mistake, in order, also where the file cannot be read. The methods that the stacks name must be registered (package all).
 func LoadFile(ctx *talloc.Context, path string, opt Options) (*Server, error) {
 	root, err := conf.ParseFile(path, conf.Options{})
 	return load(ctx, root, err, opt)
 }
 
-// LoadString is Load of text, whose positions are called name.
+// LoadString is LoadFile of text, whose positions are called name.
 func LoadString(ctx *talloc.Context, name, text string, opt Options) (*Server, error) {
 	root, err := conf.ParseString(name, text, conf.Options{})
 	return load(ctx, root, err, opt)
 }
 
-// Load makes the objects of a configuration and opens nothing. root is the whole of a file; what is in it that has no effect is
-// a mistake as well. The objects' memory, and that of all their sessions, comes from ctx. An error is conf.Errors:
-// every mistake, in order. The methods that the stacks name must be registered (package all).
-func Load(ctx *talloc.Context, root *conf.Section, opt Options) (*Server, error) {
-	return load(ctx, root, nil, opt)
-}
-
+// load makes a Server of root, the whole of a file. syntax is what its parser found.
 func load(ctx *talloc.Context, root *conf.Section, syntax error, opt Options) (*Server, error) {
 	s := &Server{parent: ctx, opt: opt.withDefaults(), kernel: sock.KernelOf(ctx)}
 	if err := s.ctx.Init(ctx, "server"); err != nil {
