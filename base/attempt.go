@@ -37,7 +37,7 @@ func (a *attempt) begin() error {
 	if err := d.how.Setup(fd, true); err != nil {
 		return err
 	}
-	if err := BindSource(k, fd, a.addr.Family(), d.target.Source); err != nil {
+	if err := bindSource(k, fd, a.addr.Family(), d.target.Source); err != nil {
 		return err
 	}
 	err = k.Connect(fd, a.addr)
@@ -66,9 +66,9 @@ func (a *attempt) close() {
 	}
 }
 
-// BindSource binds a client's socket where s says; of a range of ports the first free one, from a start that differs from
+// bindSource binds a client's socket where s says; of a range of ports the first free one, from a start that differs from
 // socket to socket.
-func BindSource(k sock.Kernel, fd int, f sock.Family, s Source) error {
+func bindSource(k sock.Kernel, fd int, f sock.Family, s Source) error {
 	if f == sock.Local || (!s.Addr.IsValid() && s.First == 0) {
 		return nil
 	}

@@ -2,15 +2,15 @@ package base
 
 import "github.com/frio-io/frio"
 
-// Away is what a listener knows of its children that are not its own to touch any more, because they may live on other threads.
+// away is what a listener knows of its children that are not its own to touch any more, because they may live on other threads.
 // It belongs to the listener's thread. The zero value is empty.
-type Away struct {
+type away struct {
 	list []frio.Remote
 	at   map[uint64]int // where in list, by the number of the child
 }
 
 // Add takes the place of child id, which lives elsewhere, or a new link of it.
-func (a *Away) Add(id uint64, r frio.Remote) {
+func (a *away) Add(id uint64, r frio.Remote) {
 	if i, ok := a.at[id]; ok {
 		a.list[i] = r
 		return
@@ -23,7 +23,7 @@ func (a *Away) Add(id uint64, r frio.Remote) {
 }
 
 // Remove forgets child id.
-func (a *Away) Remove(id uint64) {
+func (a *away) Remove(id uint64) {
 	i, ok := a.at[id]
 	if !ok {
 		return
@@ -39,10 +39,10 @@ func (a *Away) Remove(id uint64) {
 }
 
 // Len is how many there are.
-func (a *Away) Len() int { return len(a.list) }
+func (a *away) Len() int { return len(a.list) }
 
 // Close asks all to close, and forgets them.
-func (a *Away) Close() {
+func (a *away) Close() {
 	list := a.list
 	a.list, a.at = nil, nil
 	for _, r := range list {
@@ -51,7 +51,7 @@ func (a *Away) Close() {
 }
 
 // Visit visits their handles until visit returns false, and returns whether it did not.
-func (a *Away) Visit(visit func(frio.Handle) bool) bool {
+func (a *away) Visit(visit func(frio.Handle) bool) bool {
 	for _, r := range a.list {
 		if !visit(r.Handle()) {
 			return false

@@ -5,7 +5,6 @@
 //	Conn       a stream, accepted or connecting; it keeps what the kernel does not take, up to a bound
 //	Dialer     connects: names, several addresses, time-outs
 //	Sharded    several sockets that are one listener
-//	Away       what a listener knows of children on other threads
 //	Deadlines  idle_timeout, lifetime and the like, as one next deadline
 //
 // All of it belongs to the thread of the loop where it is; a listener and its children may be on different ones. The memory is that of the

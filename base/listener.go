@@ -44,7 +44,7 @@ type Listener struct {
 	waiter   *waiter   // of the present loop
 	children *Conn     // the first of those on this thread
 	count    int
-	away     Away // children that may be on others
+	away     away // children that may be on others
 	nextID   uint64
 	admit    frio.Admit // nil: nobody asks
 	closed   bool

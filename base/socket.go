@@ -1,9 +1,7 @@
 package base
 
 import (
-	"errors"
 	"fmt"
-	"syscall"
 
 	"github.com/frio-io/frio"
 	"github.com/frio-io/frio/conf"
@@ -88,6 +86,3 @@ func YesNo(b bool) string {
 	}
 	return "no"
 }
-
-// ErrInUse tells whether err says that an address is taken.
-func ErrInUse(err error) bool { return errors.Is(err, syscall.EADDRINUSE) }
