@@ -183,8 +183,8 @@ func (c collector) listen(l *shownListen) {
 		c.put(listenAnswers, n.Answers.Load(), l.name)
 		c.put(listenCopies, n.Duplicates.Load(), l.name)
 		c.put(listenStrangers, n.UnknownClient.Load(), l.name)
-		c.put(listenFaults, n.Accept.Load(), l.name, label(FaultAccept.String()))
-		c.put(listenFaults, n.Faults.Load(), l.name, label(FaultDatagram.String()))
+		c.put(listenFaults, n.Accept.Load(), l.name, label(faultAccept.String()))
+		c.put(listenFaults, n.Faults.Load(), l.name, label(faultDatagram.String()))
 		for r := range radius.ReasonCount {
 			c.put(listenDropped, n.Dropped[r].Load(), l.name, r.String())
 		}

@@ -10,28 +10,28 @@ import (
 	"github.com/frio-io/frio/transport"
 )
 
-// Fault is a kind of error that a listen counts.
-type Fault uint8
+// fault is a kind of error that a listen counts.
+type fault uint8
 
 const (
-	FaultAccept    Fault = iota // Accept failed
-	FaultConnect                // the target of a relay could not be reached
-	FaultReset                  // a connection was lost
-	FaultTimeout                // a limit of time closed a connection
-	FaultTruncated              // a stream ended without its layer's end
-	FaultTooLong                // a datagram did not fit
-	FaultDatagram               // any other error that cost one datagram
-	FaultUnsent                 // closed with bytes unsent
-	FaultOther
+	faultAccept    fault = iota // Accept failed
+	faultConnect                // the target of a relay could not be reached
+	faultReset                  // a connection was lost
+	faultTimeout                // a limit of time closed a connection
+	faultTruncated              // a stream ended without its layer's end
+	faultTooLong                // a datagram did not fit
+	faultDatagram               // any other error that cost one datagram
+	faultUnsent                 // closed with bytes unsent
+	faultOther
 	faultCount
 )
 
 var faultNames = [faultCount]string{"accept", "connect", "reset", "timeout", "truncated", "too long", "datagram", "unsent", "other"}
 
-func (f Fault) String() string { return faultNames[f] }
+func (f fault) String() string { return faultNames[f] }
 
-// Counts are what a listen has counted. In is from the peers, Out is to them. Thread: any.
-type Counts struct {
+// listenCounts are what a listen has counted. In is from the peers, Out is to them. Thread: any.
+type listenCounts struct {
 	transport.Counts
 	Sessions atomic.Uint64 // begun
 	Open     atomic.Int64  // sessions under way
@@ -39,25 +39,25 @@ type Counts struct {
 }
 
 // fault counts err by its kind.
-func (c *Counts) fault(err error) {
+func (c *listenCounts) fault(err error) {
 	var packet *frio.PacketError
-	kind := FaultOther
+	kind := faultOther
 	switch {
 	case errors.Is(err, frio.ErrTooLong):
-		kind = FaultTooLong
+		kind = faultTooLong
 	case errors.As(err, &packet):
-		kind = FaultDatagram
+		kind = faultDatagram
 	case errors.Is(err, frio.ErrTimeout):
-		kind = FaultTimeout
+		kind = faultTimeout
 	case errors.Is(err, frio.ErrTruncated):
-		kind = FaultTruncated
+		kind = faultTruncated
 	case errors.Is(err, frio.ErrReset):
-		kind = FaultReset
+		kind = faultReset
 	}
 	c.Faults[kind].Add(1)
 }
 
-func (c *Counts) debug(w io.Writer) {
+func (c *listenCounts) debug(w io.Writer) {
 	fmt.Fprintf(w, "sessions %d, open %d, in %d bytes, out %d bytes\n",
 		c.Sessions.Load(), c.Open.Load(), c.BytesIn.Load(), c.BytesOut.Load())
 	if in, out, dropped := c.In.Load(), c.Out.Load(), c.Dropped.Load(); in+out+dropped > 0 {
@@ -65,7 +65,7 @@ func (c *Counts) debug(w io.Writer) {
 	}
 	for i := range c.Faults {
 		if n := c.Faults[i].Load(); n > 0 {
-			fmt.Fprintf(w, "errors: %v %d\n", Fault(i), n)
+			fmt.Fprintf(w, "errors: %v %d\n", fault(i), n)
 		}
 	}
 }

@@ -23,7 +23,7 @@ type listen struct {
 	text    string        // stands for what it is made of
 	ports   []*transport.Port
 	members thread.Shards
-	counts  Counts
+	counts  listenCounts
 	log     *slog.Logger
 	radius  *radiusListen // of namespace radius
 	home    *homeListen   // of namespace home
@@ -74,7 +74,7 @@ func (l *listen) Serve(c *transport.Conn) (transport.User, transport.Config) {
 
 // Fault leaves a line: a listener does not end because of an error.
 func (l *listen) Fault(p *transport.Port, err error) {
-	l.counts.Faults[FaultAccept].Add(1)
+	l.counts.Faults[faultAccept].Add(1)
 	l.accepting.warn(l.log, p.Lane().Loop().Now(), "accept", slog.Any("error", err))
 }
 

@@ -117,7 +117,7 @@ func TestRelayRefused(t *testing.T) {
 			t.Errorf("the end is %v, want EOF", err)
 		}
 		b.sessionsEnd()
-		if n := b.listenAt(0).counts.Faults[FaultConnect].Load(); n != 1 {
+		if n := b.listenAt(0).counts.Faults[faultConnect].Load(); n != 1 {
 			t.Errorf("counted %d failed connects", n)
 		}
 		log := b.log.String()
@@ -138,8 +138,8 @@ func TestRelayLostClient(t *testing.T) {
 	n := &b.listenAt(0).counts
 	read := int(n.BytesIn.Load())
 	e.Pass(7 * time.Second)
-	if b.sessions() != 0 || n.Faults[FaultTimeout].Load() != 1 {
-		t.Fatalf("%d sessions, %d time-outs", b.sessions(), n.Faults[FaultTimeout].Load())
+	if b.sessions() != 0 || n.Faults[faultTimeout].Load() != 1 {
+		t.Fatalf("%d sessions, %d time-outs", b.sessions(), n.Faults[faultTimeout].Load())
 	}
 	if got := collect(e, p.target); !bytes.Equal(got, pattern(read)) {
 		t.Errorf("the target got %d bytes, want the %d that were read", len(got), read)
@@ -187,7 +187,7 @@ func TestRelayReset(t *testing.T) {
 			t.Errorf("the end is %v, want EOF", err)
 		}
 		b.sessionsEnd()
-		if n.Faults[FaultReset].Load() != 1 {
+		if n.Faults[faultReset].Load() != 1 {
 			t.Error("the reset was not counted")
 		}
 		b.finish()
@@ -246,7 +246,7 @@ func TestRelayWatches(t *testing.T) {
 	if err := e.ExpectEnd(p.target); err != io.EOF {
 		t.Errorf("the target's end is %v", err)
 	}
-	if n := b.listenAt(0).counts.Faults[FaultTimeout].Load(); n != 1 {
+	if n := b.listenAt(0).counts.Faults[faultTimeout].Load(); n != 1 {
 		t.Errorf("counted %d time-outs", n)
 	}
 	b.finish()
@@ -430,7 +430,7 @@ func TestEchoUnanswerable(t *testing.T) {
 			e.Spin(10)
 			e.Nothing(c)
 			n := &b.listenAt(0).counts
-			failed := n.Faults[FaultDatagram].Load() + n.Faults[FaultTooLong].Load()
+			failed := n.Faults[faultDatagram].Load() + n.Faults[faultTooLong].Load()
 			if failed != tt.failed || n.Dropped.Load() != tt.dropped || n.Out.Load() != 4-tt.failed-tt.dropped {
 				t.Errorf("counted %d failed, %d dropped, %d sent", failed, n.Dropped.Load(), n.Out.Load())
 			}

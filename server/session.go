@@ -78,7 +78,7 @@ func (s *session) connect() error {
 // refused ends a session whose target cannot be had.
 func (s *session) refused(err error) {
 	l := s.listen
-	l.counts.Faults[FaultConnect].Add(1)
+	l.counts.Faults[faultConnect].Add(1)
 	l.connecting.warn(l.log, s.loop().Now(), "relay", slog.Any("error", err))
 	s.end(err)
 }
@@ -316,7 +316,7 @@ func (s *session) end(reason error) {
 			continue
 		}
 		if err := c.Close(); err != nil {
-			l.counts.Faults[FaultUnsent].Add(1)
+			l.counts.Faults[faultUnsent].Add(1)
 			l.closing.warn(l.log, now, "close", slog.Any("error", err))
 		}
 	}

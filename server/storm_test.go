@@ -38,7 +38,7 @@ func TestEchoDoesNotAnswerEchoes(t *testing.T) {
 				e.Pass(time.Second)
 				e.Nothing(c)
 			}
-			if n := b.listenAt(0).counts.Faults[FaultDatagram].Load(); n != 1 {
+			if n := b.listenAt(0).counts.Faults[faultDatagram].Load(); n != 1 {
 				t.Errorf("counted %d, want 1", n)
 			}
 			b.finish()

@@ -74,7 +74,7 @@ type shownListen struct {
 	name    string // server.listen
 	space   space
 	io      string
-	counts  *Counts
+	counts  *listenCounts
 	gateway *gateway.Listen // of namespace radius
 
 	// What its stack counts; of each socket where that is a socket's own.
