@@ -155,6 +155,7 @@ func (s *session) other(c *transport.Conn) *transport.Conn {
 
 // Room goes on with what waited for it.
 func (s *session) Room(c *transport.Conn) {
+	s.moved = s.loop().Now() // what was held up went: there may be more of it
 	from := c
 	if s.listen.service.space == relay {
 		from = s.other(c)
