@@ -99,8 +99,8 @@ func (c *Call) Cancel() {
 // forgotten it without a word. The Call goes on.
 func (c *Call) Doubt() {
 	l := c.link
-	if l == nil || !l.heard.Before(c.since) || l.pool.peer.datagram && !l.conn.layered {
-		return // a plain socket for datagrams has a peer that remembers nothing
+	if l == nil || !l.heard.Before(c.since) || !l.pool.peer.stateful {
+		return
 	}
 	l.doubted = true
 	l.retire()

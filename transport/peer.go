@@ -64,6 +64,7 @@ type Peer struct {
 	proto       Protocol
 	limits      Limits
 	datagram    bool
+	stateful    bool
 	conns       *talloc.Budget
 	outstanding *talloc.Budget
 	pools       []atomic.Pointer[Pool] // by the lane's index
@@ -93,15 +94,18 @@ func NewPeer(name string, one frio.IO, proto Protocol, limits Limits, lanes int)
 	if limits.CloseDelay <= 0 {
 		limits.CloseDelay = 30 * time.Second
 	}
+	datagram := one.Kind() == frio.Datagram
+	_, layered := one.(frio.Layer)
 	return &Peer{
-		name: name, io: one, proto: proto, limits: limits, datagram: one.Kind() == frio.Datagram,
+		name: name, io: one, proto: proto, limits: limits, datagram: datagram, stateful: !datagram || layered,
 		conns: talloc.NewBudget(int64(limits.Connections)), outstanding: talloc.NewBudget(int64(limits.Outstanding)),
 		pools: make([]atomic.Pointer[Pool], lanes),
 	}
 }
 
-// IsDatagram tells whether its messages are datagrams, which may be lost.
-func (p *Peer) IsDatagram() bool { return p.datagram }
+// Stateful tells whether a connection to it has another end, which can be lost: a stream, or a layer on datagrams. A plain socket for datagrams
+// has a peer that remembers nothing.
+func (p *Peer) Stateful() bool { return p.stateful }
 
 // Outstanding is how many requests are under way.
 func (p *Peer) Outstanding() int { return int(p.outstanding.Used()) }

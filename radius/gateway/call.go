@@ -260,7 +260,7 @@ func (c *call) gone(err error) {
 	if r.advance() || r.waiting() {
 		return
 	}
-	if last && c.wire && !refused && r.again == nil && !c.port().peer.IsDatagram() {
+	if last && c.wire && !refused && r.again == nil && c.port().peer.Stateful() {
 		r.again = c
 		r.sent--
 		if c.pool == r.pool && r.try(c.index) {

@@ -276,7 +276,7 @@ func TestManyInFlight(t *testing.T) {
 
 // A connection that breaks with a request on it, of the only home server: the request goes over another one.
 func TestFailOverReconnect(t *testing.T) {
-	for _, stack := range []string{"tcp", "tls+tcp"} {
+	for _, stack := range []string{"tcp", "tls+tcp", "tls+udp"} {
 		t.Run(stack, func(t *testing.T) {
 			pre := &world{T: t}
 			w := newWorld(t, udpListen+pre.homeOnText(0, stack, acctHere(stack))+poolText)
