@@ -32,6 +32,7 @@ type homeState struct {
 	number  uint64 // for rendezvous hashing: of its name, so that it is the same in each instance
 	times   transport.Retransmission
 	ports   []*port     // main, and accounting where that has one of its own
+	tls     *tls.Counts // of its handshakes; nil without TLS
 	seenMA  atomic.Bool // an Access reply without EAP-Message had a good Message-Authenticator
 	gone    atomic.Bool // it is in no configuration any more
 }
@@ -39,6 +40,9 @@ type homeState struct {
 func newHomeState(g *Gateway, cfg *Home, owner *lane) *homeState {
 	h := &homeState{gateway: g, owner: owner, cfg: cfg, number: hash(0, []byte(cfg.Name)),
 		times: transport.Retransmission{Initial: cfg.Retransmit.Initial, Max: cfg.Retransmit.Max, Count: cfg.Retransmit.Count, Duration: cfg.Retransmit.Duration}}
+	if c, ok := cfg.IO.(*tls.Conn); ok {
+		h.tls = c.Counts()
+	}
 	h.ports = append(h.ports, newPort(h, portMain, cfg.Name, cfg.IO))
 	if cfg.AcctIO != nil && cfg.AcctIO.Describe() != cfg.IO.Describe() {
 		h.ports = append(h.ports, newPort(h, portAcct, cfg.Name+" (accounting)", cfg.AcctIO))
@@ -102,22 +106,16 @@ func (g *Gateway) Homes() []HomeView {
 	return list
 }
 
+// view does not touch the home server's IOs: another configuration may free them meanwhile.
 func (cfg *Home) view() HomeView {
-	v := HomeView{Name: cfg.Name}
+	v := HomeView{Name: cfg.Name, TLS: cfg.state.tls}
 	worst := alive
-	for i, p := range cfg.state.ports {
-		one := cfg.IO
-		if i > 0 {
-			one = cfg.AcctIO
-		}
+	for _, p := range cfg.state.ports {
 		now := p.life()
 		worst = max(worst, now)
-		v.Ports = append(v.Ports, PortView{Name: p.name, Life: now.String(), Error: p.why(), Counts: &p.counts, Peer: p.peer, Description: one.Describe()})
+		v.Ports = append(v.Ports, PortView{Name: p.name, Life: now.String(), Error: p.why(), Counts: &p.counts, Peer: p.peer, Description: p.io})
 	}
 	v.Life = worst.String()
-	if c, ok := cfg.IO.(*tls.Conn); ok {
-		v.TLS = c.Counts()
-	}
 	return v
 }
 

@@ -24,6 +24,7 @@ const (
 type port struct {
 	home   *homeState
 	name   string
+	io     string // what its IO is
 	peer   *transport.Peer
 	counts HomeCounts
 
@@ -51,7 +52,7 @@ type port struct {
 // newPort makes a port; called is what its connections are called.
 func newPort(h *homeState, name, called string, one frio.IO) *port {
 	limit := &h.cfg.Limit
-	p := &port{home: h, name: name, peer: transport.NewPeer(called, one,
+	p := &port{home: h, name: name, io: one.Describe(), peer: transport.NewPeer(called, one,
 		transport.Protocol{Frame: radius.Frame, MessageMax: radius.MaxSize, IDs: 256, ID: idOf},
 		transport.Limits{
 			Connections: limit.MaxConnections, Outstanding: h.cfg.MaxOutstanding, Uses: limit.MaxRequests, Connecting: limit.Connecting,
