@@ -69,7 +69,7 @@ func (c *TargetConfig) Target(cs *conf.Section) (*Target, error) {
 	case count == 0:
 		errs = append(errs, cs.Errorf("%s: ipaddr is missing", cs.Name))
 	case count > 1:
-		errs = append(errs, cs.Errorf("%s: only one of ipaddr, ipv4addr and ipv6addr can be given", cs.Name))
+		errs = append(errs, c.onlyOne())
 	case len(c.IPv4Addr) > 0:
 		hosts, t.Only = c.IPv4Addr, sock.Inet4
 	case len(c.IPv6Addr) > 0:
@@ -98,6 +98,23 @@ func (c *TargetConfig) Target(cs *conf.Section) (*Target, error) {
 	return t, errs.Err()
 }
 
+// onlyOne is the mistake of two of ipaddr, ipv4addr and ipv6addr, at the second.
+func (c *TargetConfig) onlyOne() *conf.Error {
+	var first *conf.Pair
+	for _, hosts := range [][]Host{c.IPAddr, c.IPv4Addr, c.IPv6Addr} {
+		switch {
+		case len(hosts) == 0:
+		case first == nil:
+			first = hosts[0].At
+		default:
+			at := hosts[0].At
+			return at.Errorf("%s: %s is given at %v, and only one of ipaddr, ipv4addr and ipv6addr is possible; ipaddr takes addresses of both families, a line for each",
+				at.Name, first.Name, first.Pos)
+		}
+	}
+	return nil
+}
+
 func btoi(b bool) int {
 	if b {
 		return 1
@@ -111,10 +128,20 @@ type Host struct {
 	At   *conf.Pair
 }
 
-// DecodeConf takes a name or an address; `*` is none.
+// DecodeConf takes a name or an address; `*` is none, and neither are 0.0.0.0 and ::, which nobody has.
 func (h *Host) DecodeConf(p *conf.Pair) error {
-	if _, err := netip.ParseAddr(p.Value); err != nil && !IsHostName(strings.TrimSuffix(p.Value, ".")) {
-		return p.Errorf("%s: %q is neither an address nor a host name", p.Name, p.Value)
+	a, err := netip.ParseAddr(p.Value)
+	switch {
+	case err == nil && a.Unmap().IsUnspecified():
+		return p.Errorf("%s: %s stands for any address, and cannot be connected to", p.Name, p.Value)
+	case err != nil && !IsHostName(strings.TrimSuffix(p.Value, ".")):
+		e := p.Errorf("%s: %q is neither an address nor a host name", p.Name, p.Value)
+		if _, port, ok := strings.Cut(p.Value, ":"); ok && strings.Trim(port, "0123456789") == "" {
+			e.Hint = "the port has a key of its own"
+		} else if strings.HasPrefix(p.Value, "[") {
+			e.Hint = "an address stands without brackets, and the port has a key of its own"
+		}
+		return e
 	}
 	*h = Host{Name: p.Value, At: p}
 	return nil
