@@ -34,6 +34,6 @@
 // Start runs a Server on the threads of `thread { network, workers }`, by default a network thread per core: the sockets of the
 // listens live on one after the other, and sessions are placed on the least loaded, but for those on a datagram socket, which stay with it. A
 // udp listen has a socket for each of the threads, where the system can keep a peer to one of them; `shards` in `udp { }` says
-// otherwise. Then only Shutdown, ReloadFile, Notes, Debug and DebugThreads may be called, from any goroutine that is none of the Server's; the
+// otherwise. Then only Shutdown, ReloadFile, Hasten, Notes, Debug and DebugThreads may be called, from any goroutine that is none of the Server's; the
 // first two from one only.
 package server

@@ -96,7 +96,7 @@ func (r *reload) run() error {
 	left := r.targets()
 	r.refresh()
 	r.begin(r.opened)
-	if closeRetired(r.gone, late) {
+	if r.old.closeRetired(r.gone, late) {
 		for _, t := range left {
 			t.ctx.Free()
 		}
@@ -128,10 +128,17 @@ func (r *reload) load() {
 	}
 }
 
+// errStopped is why a listen was not opened whose address is not free before Shutdown.
+var errStopped = errors.New("the server stops")
+
 // openWaiting opens the listens whose addresses are free by now.
 func (r *reload) openWaiting() (opened []*listen) {
 	for _, l := range r.waiting {
-		if err := l.io.Open(); err != nil {
+		err := errStopped // who has its address goes on until Shutdown
+		if !r.old.hasty.Load() {
+			err = l.io.Open()
+		}
+		if err != nil {
 			r.lose(l, err)
 			l.ctx.Free()
 			continue

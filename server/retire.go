@@ -29,9 +29,12 @@ func (s *Server) retire(list []*listen) (late time.Time) {
 }
 
 // closeRetired waits until listens that retire have nothing under way, not longer than until late, and closes them: their addresses are free
-// then. False: a thread has not come to it.
-func closeRetired(list []*listen, late time.Time) bool {
-	waitFor(late, func() bool { return !anyOf(list, (*listen).busy) })
+// then. False: a thread has not come to it, or they go on until Shutdown.
+func (s *Server) closeRetired(list []*listen, late time.Time) bool {
+	waitFor(late, func() bool { return s.hasty.Load() || !anyOf(list, (*listen).busy) })
+	if s.hasty.Load() {
+		return false
+	}
 	for _, l := range list {
 		l.members.End(net.ErrClosed)
 	}

@@ -61,6 +61,7 @@ type Server struct {
 	lanes   transport.Lanes
 	pool    *thread.Pool // nil before Start
 	running atomic.Pointer[thread.Pool]
+	hasty   atomic.Bool      // Shutdown is to come: a reload waits for nothing
 	gateway *gateway.Gateway // of namespace radius, from Start on; nil without
 	closed  bool
 }

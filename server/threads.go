@@ -132,6 +132,13 @@ func (s *Server) Start(report func(error)) error {
 	return nil
 }
 
+// Hasten says that Shutdown is to come. A reload that waits for what is under way ends at once, and leaves that to Shutdown. Thread: any, after
+// Start.
+func (s *Server) Hasten() {
+	s.hasty.Store(true)
+	s.watch.drains()
+}
+
 // Shutdown ends what Start began: nobody is accepted any more, sessions go on until they are quiet for a second or Options.Drain has
 // passed, then everything is closed. It waits for that; cut is what it could not wait for. The memory is freed, that of a Server
 // that was not started too. Twice is fine. Thread: any but the Server's own.

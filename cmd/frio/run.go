@@ -106,10 +106,8 @@ func (d *daemon) run(root *talloc.Context, file []string) int {
 	defer forget()
 	fmt.Fprintln(d.std.out, "ready")
 	d.notify("READY=1")
-	d.watch(s, file)
-
 	ended := make(chan struct{})
-	go d.hurry(ended)
+	d.watch(s, file, ended)
 	cut, err := s.Shutdown()
 	close(ended)
 	if err != nil {
@@ -154,18 +152,37 @@ func (d *daemon) fail(err error) int {
 	return exitFailed
 }
 
-// watch does what signals ask for, until one of them asks for the end.
-func (d *daemon) watch(s *server.Server, file []string) {
+// watch does what signals ask for, until one of them asks for the end. ended is closed when the servers have ended.
+func (d *daemon) watch(s *server.Server, file []string, ended <-chan struct{}) {
 	for {
 		select {
 		case <-d.hangups:
-			d.reload(s, file)
+			reloaded := make(chan struct{})
+			go func() {
+				defer close(reloaded)
+				d.reload(s, file)
+			}()
+			select {
+			case <-reloaded:
+				d.notify("READY=1")
+			case sig := <-d.signals:
+				d.stops(sig, ended)
+				s.Hasten()
+				<-reloaded
+				return
+			}
 		case sig := <-d.signals:
-			d.log.Info("stops", "signal", sig.String())
-			d.notify("STOPPING=1")
+			d.stops(sig, ended)
 			return
 		}
 	}
+}
+
+// stops begins the end; another signal hurries it from then on.
+func (d *daemon) stops(sig os.Signal, ended <-chan struct{}) {
+	d.log.Info("stops", "signal", sig.String())
+	d.notify("STOPPING=1")
+	go d.hurry(ended)
 }
 
 // reload reads the file again. With a mistake in it the old configuration goes on.
@@ -191,7 +208,6 @@ func (d *daemon) reload(s *server.Server, file []string) {
 		fmt.Fprintln(d.std.err, err)
 		d.log.Error("reload: the configuration before goes on", "file", file[0])
 	}
-	d.notify("READY=1")
 }
 
 // hurry ends the program at a second signal, until the servers have ended. Thread: its own.

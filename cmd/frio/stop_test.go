@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -80,4 +82,53 @@ func TestRunStopsWithDeadHome(t *testing.T) {
 	}
 	p.signal(syscall.SIGTERM)
 	p.exits(0)
+}
+
+// A request that is under way when SIGTERM comes during a reload, which waits for it, is answered; the end does not wait for that of the reload.
+func TestRunStopsInReload(t *testing.T) {
+	certs := madeCertificates(t)
+	for _, stack := range []string{"udp", "tls+tcp"} {
+		t.Run(stack, func(t *testing.T) {
+			arrived, release := make(chan struct{}), make(chan struct{})
+			_, address := startHome(t, "udp", certs, func(h *homeServer) {
+				h.change = func(seen int, _ radius.Packet, reply []byte) []byte {
+					if seen == 0 {
+						close(arrived)
+						<-release
+					}
+					return reply
+				}
+			})
+			ports := map[string]int{"udp": freePort(t), "tls+tcp": freePort(t)}
+			text := proxyText(certs, addressText(address), ports["udp"], ports["tls+tcp"])
+			file, second := filepath.Join(t.TempDir(), "frio.conf"), freePort(t)
+			writeFile(t, file, text)
+			p := start(t, "run", file)
+			p.ready()
+			codes := make(chan int, 1)
+			go func() {
+				code, _, _ := client(bob, stack, certs, fmt.Sprintf("127.0.0.1:%d", ports[stack]))
+				codes <- code
+			}()
+			<-arrived
+			// Both listens end, and what is under way at them is waited for; the new listen tells that it has come to that.
+			writeFile(t, file, strings.Replace(text, "server gateway", "server other", 1)+echoConf("tcp", second))
+			p.signal(syscall.SIGHUP)
+			for !listens("tcp", fmt.Sprintf("127.0.0.1:%d", second)) {
+				runtime.Gosched()
+			}
+			p.signal(syscall.SIGTERM)
+			if !p.err.has("msg=stops") {
+				t.Error("it did not say that it stops")
+			}
+			close(release)
+			if code := <-codes; code != 0 {
+				t.Errorf("the client's exit code is %d", code)
+			}
+			p.exits(0)
+			if log := p.err.String(); strings.Index(log, "msg=stops") > strings.Index(log, "msg=\"reloaded, except\"") {
+				t.Errorf("it stops after the reload:\n%s", log)
+			}
+		})
+	}
 }
