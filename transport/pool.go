@@ -34,6 +34,7 @@ type Pool struct {
 	random  func() float64 // for what must not be the same everywhere
 	timer   event.Timer
 	used    bool
+	kept    bool // of the budget for connections one is kept, from gone to refill
 	closing bool
 
 	// OnDrain is called once when the program stops; Drain is then the owner's to call, when nothing more will come. nil: at once.
@@ -169,6 +170,8 @@ func (p *Pool) open() error {
 		return ErrDown
 	case now.Before(p.next):
 		return p.down()
+	case p.kept:
+		p.kept = false
 	case !p.peer.conns.Take(1):
 		return ErrNoConnection
 	}
@@ -271,7 +274,11 @@ func (p *Pool) gone(l *link, err error) {
 		p.opening--
 	}
 	p.publish()
-	p.peer.conns.Give(1)
+	if err == nil && p.first != nil && !p.kept {
+		p.kept = true // if another lane took the place now, what waits here would have none to wait for
+	} else {
+		p.peer.conns.Give(1)
+	}
 	p.rest()
 	if err == nil {
 		return
@@ -298,11 +305,14 @@ func (p *Pool) gone(l *link, err error) {
 func (p *Pool) refill() {
 	p.openFirst()
 	p.serve()
-	if p.first == nil {
-		return
+	if p.first != nil {
+		if err := p.more(0); err != nil && len(p.links) == 0 {
+			p.abandon(err)
+		}
 	}
-	if err := p.more(0); err != nil && len(p.links) == 0 {
-		p.abandon(err)
+	if p.kept {
+		p.kept = false
+		p.peer.conns.Give(1)
 	}
 }
 

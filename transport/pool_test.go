@@ -203,6 +203,37 @@ func TestUsesOverWhileUnderWay(t *testing.T) {
 	})
 }
 
+// A lane on which requests wait does not lose the place of a connection that ends to another lane; without them it does.
+func TestPlaceIsKept(t *testing.T) {
+	b := newBench(t, true, 2)
+	h := b.newHome("tcp", 0)
+	h.silent = true
+	peer := b.peer("tcp", at(h.port), Limits{Connections: 1, Uses: 1})
+	pool, other := peer.Pool(b.lanes[0]), peer.Pool(b.lanes[1])
+	list := b.started(pool, 1)
+	b.Until("it is there", func() bool { return len(h.got) == 1 })
+	list = append(list, b.started(pool, 1)...)
+	// What close does, with the other thread in between.
+	l := pool.links[0]
+	list[0].Call.link, l.calls[list[0].id], l.count, l.over = nil, nil, 0, true
+	list[0].Cancel()
+	pool.gone(l, nil)
+	if _, err := start(other, 1); err != ErrNoConnection {
+		t.Errorf("the other lane has taken it: %v", err)
+	}
+	l.shut()
+	pool.refill()
+	b.Until("the next is there", func() bool { return len(h.got) == 2 })
+	h.answer()
+	b.Until("it is answered", func() bool { return peer.Outstanding() == 0 })
+	b.over(list[1:], 1, 0)
+	b.Until("nobody needs it", func() bool { return peer.Connections() == 0 })
+	h.silent = false
+	list = b.started(other, 1)
+	b.Until("the other lane's is answered", func() bool { return peer.Outstanding() == 0 })
+	b.over(list, 1, 0)
+}
+
 // OpenDelay is how long all are busy before one more is opened, to the turn.
 func TestOpenDelay(t *testing.T) {
 	onMethods(t, func(b *bench, method string) {
