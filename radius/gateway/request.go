@@ -379,6 +379,10 @@ func (r *request) answer(code radius.Code, outcome Outcome, add func(b *radius.B
 		add(&b)
 	}
 	msg, err := b.Seal(r.keys())
+	if err != nil && add != nil {
+		r.answer(code, outcome, nil) // the Proxy-State attributes leave no room for it: the answer counts
+		return
+	}
 	if err != nil {
 		r.finish(OutcomeFailed)
 		return

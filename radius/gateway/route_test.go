@@ -57,6 +57,30 @@ func TestRouteRealm(t *testing.T) {
 	}
 }
 
+// A reject_message, or an Error-Cause, for which the Proxy-State attributes of the request leave no room, is left off; the answer is not.
+func TestRouteRejectWithoutRoom(t *testing.T) {
+	w := newWorld(t, udpListen+"realm DEFAULT {\n\treject_message = \""+strings.Repeat("x", 200)+"\"\n}\n")
+	nas := w.udp(w.nas, "192.0.2.2:4000", nil)
+	for _, code := range []radius.Code{radius.AccessRequest, radius.CoARequest} {
+		req := buildCode(code, 1, func(b *radius.Builder) {
+			b.Sign()
+			for range 15 {
+				b.Add(radius.ProxyState, make([]byte, radius.MaxValue))
+			}
+			b.Add(radius.ProxyState, make([]byte, radius.MaxSize-radius.HeaderSize-18-15*255-2))
+		})
+		if len(req) != radius.MaxSize {
+			t.Fatalf("%d bytes", len(req))
+		}
+		nas.send("192.0.2.1:1812", req)
+		p := w.reply(nas.receive(), req)
+		if want := map[radius.Code]radius.Code{radius.AccessRequest: radius.AccessReject, radius.CoARequest: radius.CoANAK}[code]; p.Code() != want ||
+			len(values(p, radius.ProxyState)) != 16 {
+			t.Errorf("%v, %d bytes", p.Code(), len(p))
+		}
+	}
+}
+
 // CoA and Disconnect go by the realm's coa_pool, else to the NAS that they name, else get a NAK with Error-Cause 502.
 func TestRouteCoA(t *testing.T) {
 	client := func(name, more string) string {
