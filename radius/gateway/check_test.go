@@ -84,15 +84,21 @@ func TestCheckAccounting(t *testing.T) {
 // A watched home server whose owner cannot connect is checked over a connection that another thread has: it lives as long as it answers there, is
 // found out when it does not, and is back when it does again.
 func TestCheckOverAnotherThread(t *testing.T) {
-	for _, to := range []string{"tcp", "tls+tcp"} {
-		t.Run(to, func(t *testing.T) {
-			w := twoLanes(t, "udp", to, "\tstatus_check = status-server\n\tlimit {\n\t\tmax_connections = 8\n\t}\n", 1)
+	for _, c := range []struct {
+		to   string
+		most int
+	}{{"tcp", 8}, {"tls+tcp", 8}, {"tcp", 1}, {"tls+udp", 1}} {
+		t.Run(fmt.Sprint(c.to, " ", c.most), func(t *testing.T) {
+			to := c.to
+			w := twoLanes(t, "udp", to, fmt.Sprintf("\tstatus_check = status-server\n\tlimit {\n\t\tmax_connections = %d\n\t}\n", c.most), 1)
 			h := w.homeOn(0, to)
 			nas := w.udp(w.nas, "192.0.2.2:4000", nil)
 			req := access(1, "bob", "hello")
 			nas.send("192.0.2.1:1813", req)
 			w.reply(nas.receive(), req)
-			w.host.InjectAll("Connect", syscall.ECONNREFUSED)
+			if c.most > 1 {
+				w.host.InjectAll("Connect", syscall.ECONNREFUSED)
+			} // else the owner may not have one
 			w.pass(5 * time.Minute)
 			if h.checks < 25 || h.checks > 40 || len(h.conns) != 1 || w.logged("home server zombie") != 0 {
 				t.Errorf("%d checks, on %d connections; zombie %d times", h.checks, len(h.conns), w.logged("home server zombie"))

@@ -69,7 +69,6 @@ func moves(t *testing.T, base string) {
 	})
 	nas, err := net.Dial(base, addr.String())
 	must(err)
-	defer nas.Close()
 	var buf [radius.MaxSize]byte
 	id := uint8(0)
 	ask := func(code radius.Code, answered bool) {
@@ -123,8 +122,8 @@ func moves(t *testing.T, base string) {
 	if ended != 2 {
 		t.Errorf("%d of 2 that were under way are counted", ended)
 	}
-	cut, err := pool.Stop(5 * time.Second)
-	if err != nil {
+	must(nas.Close())
+	if cut, err := pool.Stop(5 * time.Second); err != nil || !cut.None() {
 		t.Errorf("stop: %v, %v", cut, err)
 	}
 	for i, lane := range g.lanes {
