@@ -86,7 +86,8 @@ func (h *tcpHome) serve(c net.Conn) {
 	}
 }
 
-// Four threads share one connection to each of two home servers, which cut it now and then; the configuration is loaded again all the while. Each
+// Four threads share one connection to each of two home servers, which cut it now and then; the configuration is loaded again all the
+// while, and they are checked. Each
 // request is answered once, with its own answer.
 func TestThreads(t *testing.T) {
 	const threads, clients, requests = 4, 8, 300
@@ -95,7 +96,7 @@ func TestThreads(t *testing.T) {
 	for i, h := range []*tcpHome{h0, h1} {
 		port := h.l.Addr().(*net.TCPAddr).Port
 		text += fmt.Sprintf("home_server h%d {\n\tipaddr = 127.0.0.1\n\tproto = tcp\n\tport = %d\n\tacct_port = %[2]d\n\tsecret = testing123\n"+
-			"\tlimit {\n\t\tmax_connections = 1\n\t}\n}\n", i, port)
+			"\tstatus_check = status-server\n\tcheck_interval = 1s\n\tlimit {\n\t\tmax_connections = 1\n\t}\n}\n", i, port)
 	}
 	text += poolTwo
 	load := func() *Config {
