@@ -19,26 +19,26 @@ import (
 // engines, and is what a peer that says nothing costs; the rest is in session. It is a frio.IO; what is said there is not repeated
 // here. Over datagrams, Event of an accepted one with another loop than its listener's is errors.ErrUnsupported, as below.
 type Conn struct {
-	ctx                talloc.Context
-	lane               *lane
-	lower              frio.IO
-	s                  *session // nil until the first whole record
-	read, write        func()
-	onRead             func()    // fromBelow, made once
-	since              int64     // when the handshake began, nanoseconds since 1970
-	link               frio.Link // who is told that it is gone; its listener at first
-	id                 uint64
-	next, prev         *Conn // in its listener
-	laneNext, lanePrev *Conn
-	tail               *tail // of the first record, while that is not whole
-	state              frio.State
-	role               frio.Role
-	told               event.Ready // what the lower was asked for
-	listed             bool        // it is in a list of its lane
-	slot               bool        // it holds one of max_handshakes
-	mine               bool        // link is the listener that lists it
-	over               bool        // Close was called, or the context freed
-	away               bool        // a child over datagrams that left its listener's loop by itself
+	ctx                  talloc.Context
+	share                *share
+	lower                frio.IO
+	s                    *session // nil until the first whole record
+	read, write          func()
+	onRead               func()    // fromBelow, made once
+	since                int64     // when the handshake began, nanoseconds since 1970
+	link                 frio.Link // who is told that it is gone; its listener at first
+	id                   uint64
+	next, prev           *Conn // in its listener
+	shareNext, sharePrev *Conn
+	tail                 *tail // of the first record, while that is not whole
+	state                frio.State
+	role                 frio.Role
+	told                 event.Ready // what the lower was asked for
+	listed               bool        // it is in a list of its share
+	slot                 bool        // it holds one of max_handshakes
+	mine                 bool        // link is the listener that lists it
+	over                 bool        // Close was called, or the context freed
+	away                 bool        // a child over datagrams that left its listener's loop by itself
 }
 
 // session is what a connection has from its first whole record on.
@@ -101,11 +101,11 @@ func (s *sessionTimer) Expire(now time.Time) { s.conn.expire(now) }
 func (s *sessionTimer) Describe() string     { return s.conn.Describe() }
 
 // init makes the zero c a connection in ctx that stands on nothing yet.
-func (c *Conn) init(ctx *talloc.Context, l *lane, role frio.Role) error {
+func (c *Conn) init(ctx *talloc.Context, l *share, role frio.Role) error {
 	if err := c.ctx.Init(ctx, "tls"); err != nil {
 		return err
 	}
-	c.lane, c.role = l, role
+	c.share, c.role = l, role
 	c.ctx.OnFree((*connFree)(c))
 	return nil
 }
@@ -149,11 +149,11 @@ func (c *Conn) session() *session {
 }
 
 // how is what the connection shares with its siblings.
-func (c *Conn) how() *shared { return c.lane.how }
+func (c *Conn) how() *shared { return c.share.how }
 
-func (c *Conn) loop() *event.Loop { return c.lane.loop }
+func (c *Conn) loop() *event.Loop { return c.share.loop }
 
-func (c *Conn) now() time.Time { return c.lane.now() }
+func (c *Conn) now() time.Time { return c.share.now() }
 
 func (c *Conn) datagram() bool { return c.how().kind == frio.Datagram }
 

@@ -14,7 +14,7 @@ func (c *Conn) fail(err error) {
 	}
 	s := c.session()
 	hand := c.state == frio.StateHandshaking
-	c.lane.remove(c, hand)
+	c.share.remove(c, hand)
 	c.state, c.told = frio.StateFailed, 0
 	if s.readErr == nil {
 		s.readErr = err
@@ -160,7 +160,7 @@ func (c *Conn) sealTail(tail []byte) (unsent int) {
 
 // gone makes the connection closed for its caller.
 func (c *Conn) gone() {
-	c.leaveLane()
+	c.leaveShare()
 	hand := c.slot
 	c.over, c.state = true, frio.StateClosed
 	c.read, c.write = nil, nil

@@ -45,7 +45,7 @@ func (c *Conn) connect() {
 func (c *Conn) begin() {
 	c.state = frio.StateHandshaking
 	c.since = c.now().UnixNano()
-	c.lane.add(c)
+	c.share.add(c)
 }
 
 func (c *Conn) newStream(client bool) *stream {
@@ -204,7 +204,7 @@ func (c *Conn) feedHeld() (progress bool) {
 			return progress
 		}
 		if c.state == frio.StateHandshaking && !stepped {
-			if stepped = c.lane.step(c); !stepped {
+			if stepped = c.share.step(c); !stepped {
 				c.stall()
 				return progress
 			}
@@ -225,7 +225,7 @@ func (c *Conn) feedHeld() (progress bool) {
 func (c *Conn) stall() {
 	if s := c.session(); !s.stalled {
 		s.stalled = true
-		c.lane.waiting++
+		c.share.waiting++
 		c.how().counts.Deferred.Add(1)
 		c.loop().Defer(&s.task)
 	}
@@ -236,7 +236,7 @@ func (c *Conn) unstall() {
 	if s := c.s; s != nil && s.stalled {
 		s.stalled = false
 		if c.loop() != nil { // else it was counted when it left
-			c.lane.waiting--
+			c.share.waiting--
 		}
 	}
 }
@@ -282,10 +282,10 @@ func (c *Conn) afterFeed(err error) bool {
 func (c *Conn) opened() {
 	s := c.s
 	how := c.how()
-	c.lane.remove(c, true)
+	c.share.remove(c, true)
 	c.state = frio.StateOpen
 	c.s.checked = uint32(how.reloads.Load())
-	c.lane.add(c)
+	c.share.add(c)
 	c.unstall()
 	how.counts.Handshakes.Add(1)
 	if s.eng.ConnectionState().DidResume {

@@ -29,7 +29,7 @@ func (c *Conn) pullDatagrams() (progress bool) {
 			break
 		}
 		if c.state == frio.StateHandshaking && !stepped {
-			if stepped = c.lane.step(c); !stepped {
+			if stepped = c.share.step(c); !stepped {
 				c.stall()
 				break
 			}
@@ -136,14 +136,14 @@ func (c *Conn) sendSome() (count int, err error) {
 	rest := c.s.out.bytes()
 	first := datagramLen(rest)
 	lower, ok := c.lower.(frio.PacketIO)
-	if !ok || first == len(rest) || c.lane.loop == nil { // whose lane is for many threads
+	if !ok || first == len(rest) || c.share.loop == nil { // whose share is for many threads
 		_, err = c.lower.Write(rest[:first])
 		return 1, err
 	}
-	if c.lane.batch == nil {
-		c.lane.batch = make([]frio.Packet, 0, batchMax)
+	if c.share.batch == nil {
+		c.share.batch = make([]frio.Packet, 0, batchMax)
 	}
-	batch := c.lane.batch
+	batch := c.share.batch
 	for len(rest) > 0 && len(batch) < cap(batch) {
 		n := datagramLen(rest)
 		batch = append(batch, frio.Packet{Data: rest[:n]})

@@ -42,7 +42,7 @@ func (c *Conn) move(loop *event.Loop) error {
 	if loop != nil && c.loop() != nil && !child {
 		panic("frio: Event with a second loop; Event(nil, nil, nil) leaves the first: " + c.Describe())
 	}
-	if child && loop != nil && c.listener().lane.loop == nil {
+	if child && loop != nil && c.listener().share.loop == nil {
 		// Below they share a socket, which goes into the loop with them.
 		if err := c.listener().Event(loop, nil, nil); err != nil {
 			return err
@@ -53,9 +53,9 @@ func (c *Conn) move(loop *event.Loop) error {
 			return err
 		}
 	}
-	c.leaveLane()
+	c.leaveShare()
 	c.told = 0
-	c.enterLane(loop)
+	c.enterShare(loop)
 	return nil
 }
 
@@ -64,12 +64,12 @@ func (c *Conn) leave() {
 	if c.state != frio.StateFailed {
 		_ = c.lower.Event(nil, nil, nil)
 	}
-	c.leaveLane()
+	c.leaveShare()
 	c.told, c.read, c.write = 0, nil, nil
 }
 
-// leaveLane takes this layer out of its loop.
-func (c *Conn) leaveLane() {
+// leaveShare takes this layer out of its loop.
+func (c *Conn) leaveShare() {
 	if s := c.s; s != nil {
 		s.timer.Stop()
 		s.task.Cancel()
@@ -77,25 +77,25 @@ func (c *Conn) leaveLane() {
 			s.waker.set(nil)
 		}
 	}
-	l := c.lane
+	l := c.share
 	if c.s != nil && c.s.stalled && l.loop != nil {
 		l.waiting--
 	}
 	l.remove(c, c.state == frio.StateHandshaking)
-	c.lane = l.how.bare
+	c.share = l.how.bare
 	l.leave()
 }
 
-func (c *Conn) enterLane(loop *event.Loop) {
-	c.lane = c.how().enter(loop)
+func (c *Conn) enterShare(loop *event.Loop) {
+	c.share = c.how().enter(loop)
 	if c.state == frio.StateHandshaking || c.state == frio.StateOpen {
-		c.lane.add(c)
+		c.share.add(c)
 	}
 	if s := c.s; s != nil {
 		// Without a loop nobody waits; whoever comes back with a record waits for its turn, since nothing below announces that.
 		s.stalled = loop != nil && c.state == frio.StateHandshaking && (s.stalled || c.wholeHeld())
 		if s.stalled {
-			c.lane.waiting++
+			c.share.waiting++
 		}
 	}
 	if c.s != nil && c.s.waker != nil {
@@ -196,7 +196,7 @@ func (c *Conn) settle() {
 
 // run is the task: once a turn while there is something to be told.
 func (c *Conn) run() {
-	s, l := c.s, c.lane
+	s, l := c.s, c.share
 	c.resume()
 	if s.stalled {
 		c.unstall()
@@ -214,12 +214,12 @@ func (c *Conn) run() {
 
 // call calls the upper for what there is.
 func (c *Conn) call() {
-	s, l := c.s, c.lane
+	s, l := c.s, c.share
 	s.calling = true
 	if c.read != nil && !s.readEnded && (s.readErr != nil || c.state == frio.StateOpen && s.eng.Held()) {
 		c.read()
 	}
-	if !c.over && c.lane == l && c.write != nil && !s.writeEnded && s.writeErr != nil {
+	if !c.over && c.share == l && c.write != nil && !s.writeEnded && s.writeErr != nil {
 		c.write()
 	}
 	s.calling = false
@@ -245,7 +245,7 @@ func (c *Conn) fromBelow() {
 
 // writable is called when the layer below is.
 func (c *Conn) writable() {
-	s, l := c.s, c.lane
+	s, l := c.s, c.share
 	if c.state == frio.StateConnecting {
 		c.connect()
 		c.settle()
@@ -257,12 +257,12 @@ func (c *Conn) writable() {
 		c.write()
 	}
 	s.calling = false
-	if !c.over && c.lane == l {
+	if !c.over && c.share == l {
 		c.settle()
 	}
 }
 
-// arm sets the one timer to the nearest deadline. That of the handshake is the lane's.
+// arm sets the one timer to the nearest deadline. That of the handshake is the share's.
 func (c *Conn) arm() {
 	s := c.s
 	if s == nil || c.loop() == nil || c.state == frio.StateFailed {
@@ -317,7 +317,7 @@ func (c *Conn) expired(now time.Time) {
 func (c *Conn) checkDeadlines() {
 	now := c.now()
 	if c.state == frio.StateHandshaking {
-		if at := c.lane.deadline(c); !at.IsZero() && !now.Before(at) {
+		if at := c.share.deadline(c); !at.IsZero() && !now.Before(at) {
 			c.late()
 			return
 		}

@@ -76,13 +76,13 @@ func (c *Conn) ConnectionState() (ctls.ConnectionState, bool) {
 }
 
 // Reload is Listener.Reload, for the connecting side. Thread: any.
-func (c *Conn) Reload() error { return c.lane.how.reload() }
+func (c *Conn) Reload() error { return c.share.how.reload() }
 
 // OnReload is told when files that are looked after by time were found changed and wrong.
-func (c *Conn) OnReload(failed func(error)) { c.lane.how.onReload(failed) }
+func (c *Conn) OnReload(failed func(error)) { c.share.how.onReload(failed) }
 
 // Notes are what there is to say about the section.
-func (c *Conn) Notes() conf.Errors { return c.lane.how.set.notes() }
+func (c *Conn) Notes() conf.Errors { return c.share.how.set.notes() }
 
 // ID is the number that the listener gave to an accepted connection.
 func (c *Conn) ID() uint64 { return c.id }

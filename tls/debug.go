@@ -63,7 +63,7 @@ func (c *Conn) nextDeadlineShown() (at time.Time) {
 	switch {
 	case c.over || c.state == frio.StateFailed || c.state == frio.StateClosed:
 	case c.state == frio.StateHandshaking:
-		at = c.lane.deadline(c)
+		at = c.share.deadline(c)
 	default:
 		at = c.nextDeadline()
 	}

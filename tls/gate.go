@@ -56,7 +56,7 @@ func (g *gate) judge(p *frio.Packet, scratch []byte) ([]byte, frio.Verdict) {
 	if !dtls.IsHello(p.Data) {
 		return nil, frio.GateDrop
 	}
-	now := g.listener.lane.now()
+	now := g.listener.share.now()
 	if g.admit != nil && !g.admit(p.Remote, now) {
 		return nil, frio.GateDrop
 	}

@@ -23,7 +23,7 @@ type Listener struct {
 	ctx      talloc.Context
 	how      *shared
 	lower    frio.IO
-	lane     *lane
+	share    *share
 	read     func()
 	full     bool // max_handshakes was met: a handshake that ends is told
 	timer    event.Timer
@@ -66,7 +66,7 @@ const restDelay = 100 * time.Millisecond
 
 // newListener stands on lower.
 func newListener(ctx *talloc.Context, how *shared, lower frio.IO) (*Listener, error) {
-	l := &Listener{how: how, lower: lower, lane: how.bare}
+	l := &Listener{how: how, lower: lower, share: how.bare}
 	if err := l.ctx.Init(base.ContextOf(lower, ctx), "tls"); err != nil {
 		return nil, err
 	}
@@ -140,9 +140,9 @@ func (l *Listener) acceptOne(ctx *talloc.Context) (*Conn, error) {
 	if err := c.init(ctx, l.how.bare, frio.Server); err != nil {
 		// The context is at its limit: no reason to stop listening.
 		l.spare = c
-		if l.lane.loop != nil {
+		if l.share.loop != nil {
 			l.resting = true
-			l.timer.Set(l.lane.loop, l.lane.now().Add(restDelay))
+			l.timer.Set(l.share.loop, l.share.now().Add(restDelay))
 			l.rewish()
 		}
 		return nil, frio.ErrAgain
@@ -158,7 +158,7 @@ func (l *Listener) acceptOne(ctx *talloc.Context) (*Conn, error) {
 	c.lower, c.link, c.mine, c.id, c.slot = lower, l, true, l.nextID, true
 	c.onRead = c.fromBelow
 	l.add(c)
-	c.enterLane(l.lane.loop)
+	c.enterShare(l.share.loop)
 	c.begin()
 	c.rewish()
 	return c, nil
@@ -175,7 +175,7 @@ func (l *Listener) Event(loop *event.Loop, read, write func()) error {
 	if l.closed {
 		return net.ErrClosed
 	}
-	if loop == l.lane.loop {
+	if loop == l.share.loop {
 		l.read = read
 		return l.wish()
 	}
@@ -187,8 +187,8 @@ func (l *Listener) Event(loop *event.Loop, read, write func()) error {
 	}
 	l.timer.Stop()
 	l.resting = false
-	l.lane.leave()
-	l.lane = l.how.enter(loop)
+	l.share.leave()
+	l.share = l.how.enter(loop)
 	l.read = read
 	if l.gate != nil {
 		l.enterChildren(loop)
@@ -200,7 +200,7 @@ func (l *Listener) Event(loop *event.Loop, read, write func()) error {
 func (l *Listener) leaveChildren() {
 	for c := l.children; c != nil; c = c.next {
 		if !c.away {
-			c.leaveLane()
+			c.leaveShare()
 		}
 	}
 }
@@ -208,7 +208,7 @@ func (l *Listener) leaveChildren() {
 func (l *Listener) enterChildren(loop *event.Loop) {
 	for c := l.children; c != nil; c = c.next {
 		if !c.away {
-			c.enterLane(loop)
+			c.enterShare(loop)
 			c.arm()
 			c.tell()
 		}
@@ -216,14 +216,14 @@ func (l *Listener) enterChildren(loop *event.Loop) {
 }
 
 func (l *Listener) wish() error {
-	if l.lane.loop == nil {
+	if l.share.loop == nil {
 		return nil
 	}
 	read := l.read
 	if l.full || l.resting {
 		read = nil
 	}
-	return l.lower.Event(l.lane.loop, read, nil)
+	return l.lower.Event(l.share.loop, read, nil)
 }
 
 // rewish is wish where there is nobody to be told: the listener below tries again by itself.
@@ -264,8 +264,8 @@ func (l *Listener) end() {
 		_ = l.children.Close()
 	}
 	l.timer.Stop()
-	l.lane.leave()
-	l.lane = l.how.bare
+	l.share.leave()
+	l.share = l.how.bare
 	l.read, l.spare = nil, nil
 	l.how.unuse()
 }

@@ -32,20 +32,20 @@ type shared struct {
 	limits  base.Limits   // of application bytes
 	slots   *talloc.Budget
 	counts  Counts
-	bare    *lane         // of those without a loop
+	bare    *share        // of those without a loop
 	reloads atomic.Uint64 // of the settings
 	users   atomic.Int32  // listeners or clients
 	unwatch func()
 	failure atomic.Pointer[error]       // of the last reload that failed
 	told    atomic.Pointer[func(error)] // of those that nobody asked for: OnReload
 	mu      sync.Mutex
-	lanes   map[*event.Loop]*lane // guarded by mu
+	shares  map[*event.Loop]*share // guarded by mu
 }
 
 func newShared(set *settings, kernel sock.Kernel, kind frio.Kind, timeout time.Duration, limits base.Limits, handshakes int) *shared {
 	h := &shared{set: set, kernel: kernel, kind: kind, timeout: timeout, limits: limits, slots: talloc.NewBudget(int64(handshakes)),
-		lanes: map[*event.Loop]*lane{}}
-	h.bare = &lane{how: h}
+		shares: map[*event.Loop]*share{}}
+	h.bare = &share{how: h}
 	return h
 }
 
@@ -94,23 +94,23 @@ func (h *shared) reloaded() {
 	h.reloads.Add(1)
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for loop, l := range h.lanes {
+	for loop, l := range h.shares {
 		// A loop that is closed or full has nobody, or sees it at the next use.
 		_ = loop.Post(func() { h.recheck(loop, l) })
 	}
 }
 
-func (h *shared) recheck(loop *event.Loop, l *lane) {
+func (h *shared) recheck(loop *event.Loop, l *share) {
 	h.mu.Lock()
-	alive := h.lanes[loop] == l
+	alive := h.shares[loop] == l
 	h.mu.Unlock()
 	if alive {
 		loop.Defer(&l.task)
 	}
 }
 
-// lane is the part of a shared that is in one loop. It belongs to that loop's thread.
-type lane struct {
+// share is the part of a shared that is in one loop. It belongs to that loop's thread.
+type share struct {
 	how   *shared
 	loop  *event.Loop // nil: of those without; nothing else is used then
 	count int         // users
@@ -126,25 +126,25 @@ type lane struct {
 	serving *Conn         // the one of them whose turn it is
 }
 
-// enter returns the lane of loop, which the caller leaves by leave.
-func (h *shared) enter(loop *event.Loop) *lane {
+// enter returns the share of loop, which the caller leaves by leave.
+func (h *shared) enter(loop *event.Loop) *share {
 	if loop == nil {
 		return h.bare
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	l := h.lanes[loop]
+	l := h.shares[loop]
 	if l == nil {
-		l = &lane{how: h, loop: loop}
-		l.timer.Init((*laneTimer)(l))
-		l.task.Init((*laneTask)(l))
-		h.lanes[loop] = l
+		l = &share{how: h, loop: loop}
+		l.timer.Init((*shareTimer)(l))
+		l.task.Init((*shareTask)(l))
+		h.shares[loop] = l
 	}
 	l.count++
 	return l
 }
 
-func (l *lane) leave() {
+func (l *share) leave() {
 	if l.loop == nil {
 		return
 	}
@@ -153,30 +153,30 @@ func (l *lane) leave() {
 	if l.count--; l.count == 0 {
 		l.timer.Stop()
 		l.task.Cancel()
-		delete(l.how.lanes, l.loop)
+		delete(l.how.shares, l.loop)
 	}
 }
 
 type (
-	laneTimer lane
-	laneTask  lane
+	shareTimer share
+	shareTask  share
 )
 
-func (l *laneTimer) Expire(now time.Time) { (*lane)(l).expire(now) }
-func (l *laneTimer) Describe() string     { return "handshake_timeout of tls" }
+func (l *shareTimer) Expire(now time.Time) { (*share)(l).expire(now) }
+func (l *shareTimer) Describe() string     { return "handshake_timeout of tls" }
 
-func (l *laneTask) RunTask()         { (*lane)(l).recheck() }
-func (l *laneTask) Describe() string { return "recheck of tls after a reload" }
+func (l *shareTask) RunTask()         { (*share)(l).recheck() }
+func (l *shareTask) Describe() string { return "recheck of tls after a reload" }
 
-func (l *lane) now() time.Time {
+func (l *share) now() time.Time {
 	if l.loop != nil {
 		return l.loop.Now()
 	}
 	return l.how.kernel.Now()
 }
 
-// add puts c, whose lane it is, into the list of its state.
-func (l *lane) add(c *Conn) {
+// add puts c, whose share it is, into the list of its state.
+func (l *share) add(c *Conn) {
 	if l.loop == nil {
 		return
 	}
@@ -187,14 +187,14 @@ func (l *lane) add(c *Conn) {
 	}
 	after := l.hand.last
 	for after != nil && after.since > c.since {
-		after = after.lanePrev
+		after = after.sharePrev
 	}
 	l.hand.insert(c, after)
 	l.arm()
 }
 
 // remove takes c out. hand says in which of the lists it is.
-func (l *lane) remove(c *Conn, hand bool) {
+func (l *share) remove(c *Conn, hand bool) {
 	if !c.listed {
 		return
 	}
@@ -208,14 +208,14 @@ func (l *lane) remove(c *Conn, hand bool) {
 }
 
 // deadline is when c's handshake must be over; zero: never.
-func (l *lane) deadline(c *Conn) time.Time {
+func (l *share) deadline(c *Conn) time.Time {
 	if l.how.timeout == 0 {
 		return time.Time{}
 	}
 	return time.Unix(0, c.since).Add(l.how.timeout)
 }
 
-func (l *lane) arm() {
+func (l *share) arm() {
 	var at time.Time
 	if first := l.hand.first; first != nil {
 		at = l.deadline(first)
@@ -224,7 +224,7 @@ func (l *lane) arm() {
 }
 
 // expire ends the handshakes whose time is over.
-func (l *lane) expire(now time.Time) {
+func (l *share) expire(now time.Time) {
 	for c := l.hand.first; c != nil && !now.Before(l.deadline(c)); c = l.hand.first {
 		c.late()
 	}
@@ -234,7 +234,7 @@ func (l *lane) expire(now time.Time) {
 // step takes one of this turn's handshake steps for c; false: they are used up, or others wait, whose tasks run in the order in which they
 // have come. Otherwise a few peers who send a byte for each turn would take all steps before anybody who waits. Without a loop the
 // caller drives, and takes what it wants.
-func (l *lane) step(c *Conn) bool {
+func (l *share) step(c *Conn) bool {
 	if l.loop == nil {
 		return true
 	}
@@ -252,7 +252,7 @@ func (l *lane) step(c *Conn) bool {
 }
 
 // recheck checks open connections again, some in each turn.
-func (l *lane) recheck() {
+func (l *share) recheck() {
 	now := l.how.reloads.Load()
 	for range recheckBatch {
 		c := l.open.first
@@ -266,35 +266,35 @@ func (l *lane) recheck() {
 	l.loop.Defer(&l.task)
 }
 
-// connList is a list through laneNext and lanePrev.
+// connList is a list through shareNext and sharePrev.
 type connList struct{ first, last *Conn }
 
 func (q *connList) insert(c, after *Conn) {
-	c.lanePrev = after
+	c.sharePrev = after
 	if after != nil {
-		c.laneNext, after.laneNext = after.laneNext, c
+		c.shareNext, after.shareNext = after.shareNext, c
 	} else {
-		c.laneNext, q.first = q.first, c
+		c.shareNext, q.first = q.first, c
 	}
-	if c.laneNext != nil {
-		c.laneNext.lanePrev = c
+	if c.shareNext != nil {
+		c.shareNext.sharePrev = c
 	} else {
 		q.last = c
 	}
 }
 
 func (q *connList) remove(c *Conn) {
-	if c.lanePrev != nil {
-		c.lanePrev.laneNext = c.laneNext
+	if c.sharePrev != nil {
+		c.sharePrev.shareNext = c.shareNext
 	} else {
-		q.first = c.laneNext
+		q.first = c.shareNext
 	}
-	if c.laneNext != nil {
-		c.laneNext.lanePrev = c.lanePrev
+	if c.shareNext != nil {
+		c.shareNext.sharePrev = c.sharePrev
 	} else {
-		q.last = c.lanePrev
+		q.last = c.sharePrev
 	}
-	c.laneNext, c.lanePrev = nil, nil
+	c.shareNext, c.sharePrev = nil, nil
 }
 
 // peerKey is by which the gate finds the child of a datagram.
