@@ -140,7 +140,7 @@ func builtinConfig(dir string, note func(string)) (text, hint string, err error)
 			note(fmt.Sprintf("port %d is taken: %d instead", first, ports[i]))
 		}
 	}
-	text = strings.NewReplacer("PORT", strconv.Itoa(ports[0]), "SECURE", strconv.Itoa(ports[1]), "HOME", strconv.Itoa(ports[2]), "CERTS", dir).Replace(builtin)
+	text = strings.NewReplacer("PORT", strconv.Itoa(ports[0]), "SECURE", strconv.Itoa(ports[1]), "HOME", strconv.Itoa(ports[2]), "CERTS", quoter.Replace(dir)).Replace(builtin)
 	return text, fmt.Sprintf(builtinHint, ports[0], ports[1], dir, invocation(), shellWord(dir)), nil
 }
 
@@ -176,7 +176,7 @@ func shellWord(s string) string {
 }
 
 // certificatesIn writes the certificates into dir, or into a directory of their own that remove takes away again. Those that are in dir already
-// stay.
+// stay, if they are all there.
 func certificatesIn(dir string, files []pemFile) (where string, remove func(), err error) {
 	remove = func() {}
 	if dir == "" {
@@ -187,9 +187,19 @@ func certificatesIn(dir string, files []pemFile) (where string, remove func(), e
 	} else if dir, err = filepath.Abs(dir); err != nil { // the commands to try are for any directory
 		return "", remove, err
 	}
-	if _, err := os.Stat(filepath.Join(dir, files[0].name)); err == nil {
-		return dir, remove, nil
+	var missing []string
+	for _, f := range files {
+		if _, err := os.Stat(filepath.Join(dir, f.name)); err != nil {
+			missing = append(missing, f.name)
+		}
 	}
-	err = writeCertificates(dir, files)
+	switch len(missing) {
+	case 0:
+		return dir, remove, nil
+	case len(files):
+		err = writeCertificates(dir, files)
+	default:
+		err = fmt.Errorf("certificates: %s has some of the files, but not %s", dir, strings.Join(missing, ", "))
+	}
 	return dir, remove, err
 }

@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/frio-io/frio/conf"
 	"github.com/frio-io/frio/server"
 	"github.com/frio-io/frio/talloc"
 )
@@ -75,15 +76,20 @@ type daemon struct {
 	certs   string         // where the certificates of the built-in configuration go; "": into a directory of their own
 	hint    string         // what the built-in configuration says of itself
 	remove  func()         // takes that directory away
+	forget  func()         // takes the file with the number of the process away
 }
 
 func (d *daemon) run(root *talloc.Context, file []string) int {
-	d.remove = func() {}
-	defer func() { d.remove() }()
+	d.remove, d.forget = func() {}, func() {}
+	defer d.clear()
 	s, err := d.load(root, file)
-	if err != nil {
+	var mistakes conf.Errors
+	switch {
+	case errors.As(err, &mistakes):
 		fmt.Fprintln(d.std.err, err)
 		return exitUsage
+	case err != nil:
+		return d.fail(err)
 	}
 	for _, n := range s.Notes() {
 		fmt.Fprintln(d.std.err, n)
@@ -98,12 +104,10 @@ func (d *daemon) run(root *talloc.Context, file []string) int {
 		fmt.Fprint(d.std.err, d.hint)
 	}
 	// Only who has the ports is who the file is about.
-	forget, err := writePID(d.pidfile)
-	if err != nil {
+	if d.forget, err = writePID(d.pidfile); err != nil {
 		_, _ = s.Shutdown() // nobody is served yet
 		return d.fail(err)
 	}
-	defer forget()
 	fmt.Fprintln(d.std.out, "ready")
 	d.notify("READY=1")
 	ended := make(chan struct{})
@@ -117,6 +121,12 @@ func (d *daemon) run(root *talloc.Context, file []string) int {
 		d.log.Warn("stop", "cut", cut.String())
 	}
 	return exitDone
+}
+
+// clear takes away what the program has put into the file system for as long as it runs.
+func (d *daemon) clear() {
+	d.forget()
+	d.remove()
 }
 
 func (d *daemon) load(root *talloc.Context, file []string) (*server.Server, error) {
@@ -217,6 +227,7 @@ func (d *daemon) hurry(ended <-chan struct{}) {
 	case sig := <-d.signals:
 		d.log.Warn("ends at once", "signal", sig.String())
 		d.output.Close()
+		d.clear()
 		os.Exit(exitFailed)
 	}
 }

@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"net"
+	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -130,5 +132,50 @@ func TestRunStopsInReload(t *testing.T) {
 				t.Errorf("it stops after the reload:\n%s", log)
 			}
 		})
+	}
+}
+
+// A second signal ends the program at once, and leaves no file of it behind.
+func TestRunStopsAtOnce(t *testing.T) {
+	certs := madeCertificates(t)
+	arrived, release := make(chan struct{}), make(chan struct{})
+	_, address := startHome(t, "udp", certs, func(h *homeServer) {
+		h.change = func(seen int, _ radius.Packet, reply []byte) []byte {
+			if seen == 0 {
+				close(arrived)
+				<-release
+			}
+			return reply
+		}
+	})
+	defer close(release)
+	file, port := filepath.Join(t.TempDir(), "frio.conf"), freePort(t)
+	pidfile := filepath.Join(t.TempDir(), "frio.pid")
+	writeFile(t, file, proxyText(certs, addressText(address), port, freePort(t)))
+	p := start(t, "run", "-pidfile", pidfile, file)
+	p.ready()
+	client, err := net.Dial("udp", fmt.Sprintf("127.0.0.1:%d", port))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	request := radius.NewRequest(nil, radius.AccessRequest, 1, [16]byte{1})
+	request.AddString(radius.UserName, "bob")
+	packet, err := request.Seal(radius.NewKeys([]byte(testSecret)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := client.Write(packet); err != nil {
+		t.Fatal(err)
+	}
+	<-arrived
+	p.signal(syscall.SIGTERM)
+	if !p.err.has("msg=stops") {
+		t.Error("it did not say that it stops")
+	}
+	p.signal(syscall.SIGINT)
+	p.exits(1)
+	if _, err := os.Stat(pidfile); !os.IsNotExist(err) {
+		t.Errorf("the file with its number is still there (%v)", err)
 	}
 }
