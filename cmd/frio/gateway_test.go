@@ -310,3 +310,29 @@ func TestBuiltinPortTaken(t *testing.T) {
 		t.Errorf("%q\n%s%s", notes, text, hint)
 	}
 }
+
+// A client on a Unix socket has no address; what lines call it says so.
+func TestRunUnixPeer(t *testing.T) {
+	socket := filepath.Join(shortDir(t), "radius")
+	p := runFile(t, "log {\nrequests = yes\n}\nserver s {\nnamespace = radius\nlisten u {\nprotocol = unix\nunix {\nfilename = "+socket+"\n}\n}\n}\n"+
+		"client all {\nipaddr = *\nsecret = "+testSecret+"\n}\nrealm DEFAULT {\naccounting_log = yes\naccounting_response = yes\n}\n", "-X")
+	for _, input := range []string{bob, "User-Name = bob\nAcct-Status-Type = Start\nAcct-Session-Id = 1\n"} {
+		inProcess(input, "radclient", "unix", socket, testSecret)
+	}
+	inProcess(bob, "radclient", "-code", "acct", "-t", "1ms", "unix", socket, "another")
+	p.err.has("msg=dropped ")
+	p.signal(syscall.SIGTERM)
+	p.exits(0)
+	log := p.err.String()
+	for _, want := range []string{"from client all at unix, listen s.u\n", "to client all at unix\n", "msg=request ", "msg=accounting ", "msg=dropped "} {
+		if !strings.Contains(log, want) {
+			t.Errorf("there is no %q", want)
+		}
+	}
+	if strings.Contains(log, "invalid") {
+		t.Error("there is something invalid")
+	}
+	if t.Failed() {
+		t.Log(log)
+	}
+}

@@ -82,11 +82,19 @@ func (l *lines) packet(log *slog.Logger, now time.Time, why, what string, client
 	if client != nil {
 		attrs = append(attrs, slog.String("client", client.Name))
 	}
-	attrs = append(attrs, slog.String("peer", peer.String()))
+	attrs = append(attrs, slog.String("peer", peerName(peer)))
 	if err != nil {
 		attrs = append(attrs, slog.Any("error", err))
 	}
 	say(log, leftOut, what, attrs...)
+}
+
+// peerName is what lines call a peer. One on a Unix socket has no address.
+func peerName(addr netip.AddrPort) string {
+	if !addr.IsValid() {
+		return "unix"
+	}
+	return addr.String()
 }
 
 func say(log *slog.Logger, leftOut int, what string, attrs ...slog.Attr) {
@@ -150,7 +158,7 @@ func (l *lane) record(r *request, outcome Outcome) {
 	}
 	attrs := make([]slog.Attr, 0, 9)
 	attrs = append(attrs, slog.String("request", r.name()), slog.String("code", r.code.String()), slog.String("client", r.client.Name),
-		slog.String("peer", r.peer().String()), slog.String("outcome", outcome.String()))
+		slog.String("peer", peerName(r.peer())), slog.String("outcome", outcome.String()))
 	if r.sent > 0 {
 		attrs = append(attrs, slog.String("home_server", r.calls[r.sent-1].home.cfg.Name))
 	}

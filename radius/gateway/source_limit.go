@@ -15,7 +15,7 @@ func (s *source) belongs(client *Client) bool {
 		client.state.Open.Add(-1)
 		client.state.Refused.Add(1)
 		s.listen.lines.warn(s.listen.log, s.lane.lane.Loop().Now(), "too many connections", slog.String("client", client.Name),
-			slog.String("peer", s.conn.RemoteAddr().String()), slog.Int("max_connections", most))
+			slog.String("peer", peerName(s.conn.RemoteAddr())), slog.Int("max_connections", most))
 		return false
 	}
 	if s.counted != nil {

@@ -16,7 +16,7 @@ func (l *lane) trace(number, what, who string, p radius.Packet) {
 }
 
 func (l *lane) traceIn(r *request) {
-	l.trace(r.name(), "received", "from client "+r.client.Name+" at "+r.peer().String()+", listen "+r.source.listen.Name, r.packet)
+	l.trace(r.name(), "received", "from client "+r.client.Name+" at "+peerName(r.peer())+", listen "+r.source.listen.Name, r.packet)
 }
 
 func (l *lane) traceSent(request string, h *homeState, msg []byte) {
@@ -28,12 +28,12 @@ func (l *lane) traceBack(request string, h *homeState, p radius.Packet) {
 }
 
 func (l *lane) traceOut(r *request, msg []byte) {
-	l.trace(r.name(), "sent", "to client "+r.client.Name+" at "+r.peer().String(), msg)
+	l.trace(r.name(), "sent", "to client "+r.client.Name+" at "+peerName(r.peer()), msg)
 }
 
 // logAccounting is accounting_log of a realm.
 func (l *lane) logAccounting(r *request) {
-	attrs := []slog.Attr{slog.String("client", r.client.Name), slog.String("peer", r.peer().String())}
+	attrs := []slog.Attr{slog.String("client", r.client.Name), slog.String("peer", peerName(r.peer()))}
 	wanted := l.gateway.wanted.Load()
 	asItCame := func(v []byte) string { return strings.ToValidUTF8(string(v), "?") }
 	station := asItCame
