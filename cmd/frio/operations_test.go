@@ -103,3 +103,46 @@ func TestRunLogReaderGoes(t *testing.T) {
 		})
 	}
 }
+
+// What is wrong with a file at SIGHUP is in the log, wherever that goes, as what a good one has to note.
+func TestRunReloadMistakesInLog(t *testing.T) {
+	dir := t.TempDir()
+	file, path := filepath.Join(dir, "frio.conf"), filepath.Join(dir, "log")
+	text := "log {\nformat = json\ndestination = " + path + "\n}\n" + echoConf("tcp", freePort(t))
+	writeFile(t, file, text)
+	p := start(t, "run", file)
+	p.ready()
+	// again has the file read again, and waits for the line that ends that.
+	again := func(text, until string) (lines []string) {
+		t.Helper()
+		writeFile(t, file, text)
+		p.signal(syscall.SIGHUP)
+		for end := time.Now().Add(patience); time.Now().Before(end); runtime.Gosched() {
+			if data, err := os.ReadFile(path); err == nil && strings.Contains(string(data), until) {
+				return strings.Split(strings.TrimSpace(string(data)), "\n")
+			}
+		}
+		t.Fatalf("the log does not say %s", until)
+		return nil
+	}
+	found := 0
+	for _, line := range again(text+"one = 1\ntwo = 2\n", "configuration before goes on") {
+		var one struct{ Level, Error string }
+		if err := json.Unmarshal([]byte(line), &one); err != nil {
+			t.Errorf("%q: %v", line, err)
+		}
+		if one.Level == "ERROR" && (strings.HasPrefix(one.Error, file+":15:1: ") || strings.HasPrefix(one.Error, file+":16:1: ")) {
+			found++
+		}
+	}
+	if found != 2 {
+		t.Errorf("%d of 2 mistakes are in the log", found)
+	}
+	again(text+"realm x {\nvirtual_server = y\n}\nserver g {\nnamespace = radius\nlisten u {\n"+listenText("udp", "", freePort(t))+
+		"}\n}\nclient a {\nipaddr = 127.0.0.1\nsecret = "+testSecret+"\n}\n", "note: virtual_server")
+	p.signal(syscall.SIGTERM)
+	p.exits(0)
+	if got := p.err.String(); got != "" {
+		t.Errorf("standard error has %q", got)
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"strings"
 	"syscall"
 	"time"
 
@@ -195,7 +196,8 @@ func (d *daemon) stops(sig os.Signal, ended <-chan struct{}) {
 	go d.hurry(ended)
 }
 
-// reload reads the file again. With a mistake in it the old configuration goes on.
+// reload reads the file again. With a mistake in it the old configuration goes on. What there is to say goes into the log, a line for each: standard
+// error may be nowhere by then.
 func (d *daemon) reload(s *server.Server, file []string) {
 	if len(file) == 0 {
 		d.log.Warn("SIGHUP: there is no file to read again")
@@ -207,7 +209,7 @@ func (d *daemon) reload(s *server.Server, file []string) {
 	switch {
 	case err == nil || errors.As(err, &late):
 		for _, n := range s.Notes() {
-			fmt.Fprintln(d.std.err, n)
+			d.log.Warn("reload", "note", n)
 		}
 		if late == nil {
 			d.log.Info("reloaded", "file", file[0])
@@ -215,7 +217,9 @@ func (d *daemon) reload(s *server.Server, file []string) {
 			d.log.Error("reloaded, except", "file", file[0], "error", late)
 		}
 	default:
-		fmt.Fprintln(d.std.err, err)
+		for line := range strings.Lines(err.Error()) {
+			d.log.Error("reload", "error", strings.TrimSpace(line))
+		}
 		d.log.Error("reload: the configuration before goes on", "file", file[0])
 	}
 }
