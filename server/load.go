@@ -106,6 +106,7 @@ type loader struct {
 	errs    conf.Errors
 	excused []*conf.Section // could not be read because of another mistake
 	bound   []binding
+	open    bool // no server, or one without a namespace, leaves it open whether there is a gateway
 }
 
 // add notes the mistakes in err, those without a position at cs.

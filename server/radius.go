@@ -29,10 +29,11 @@ var gatewayNames = []string{"client", "clients", "home_server_pool", "realm", "p
 // server, or one without a namespace, leaves that open, they are read for their mistakes.
 func (l *loader) gatewaySections(root *conf.Section, servers []*conf.Section) {
 	others := map[string]bool{}
-	wanted, open := false, len(servers) == 0
+	wanted := false
+	l.open = len(servers) == 0
 	for _, cs := range servers {
 		name := namespaceOf(cs)
-		open = open || !slices.Contains(spaceNames[:], name)
+		l.open = l.open || !slices.Contains(spaceNames[:], name)
 		switch name {
 		case spaceNames[radiusSpace]:
 			wanted = true
@@ -43,7 +44,7 @@ func (l *loader) gatewaySections(root *conf.Section, servers []*conf.Section) {
 		}
 	}
 	given := slices.DeleteFunc(root.Sections(""), func(cs *conf.Section) bool { return !slices.Contains(gatewayNames, cs.Name) })
-	if !wanted && (!open || len(given) == 0) {
+	if !wanted && (!l.open || len(given) == 0) {
 		l.targets(root, nil)
 		for _, cs := range given {
 			root.TakeSections(cs.Name)

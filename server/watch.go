@@ -26,7 +26,7 @@ type operations struct {
 
 func (l *loader) operations(root *conf.Section) {
 	l.server.operations = operations{
-		log: l.log(root, l.server.radius != nil), metrics: l.metrics(root), control: l.control(root),
+		log: l.log(root, l.server.radius != nil || l.open), metrics: l.metrics(root), control: l.control(root),
 	}
 }
 
