@@ -71,6 +71,7 @@ type Section struct {
 	nameAs   spelling
 	name2As  spelling
 	taken    bool
+	unclosed bool // its closing brace is missing: what it holds may belong further out
 	isPolicy bool // `if (...)`, `update`, ...: Name2 is the text up to the brace
 	depth    int
 

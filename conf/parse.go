@@ -83,6 +83,7 @@ func (p *parser) read(name, text string) {
 	p.mute = 0
 	for p.cur != p.base {
 		p.failAt(p.cur.Pos, "section `%s` has no closing brace", p.cur.title())
+		p.cur.unclosed = true
 		p.close()
 	}
 	p.scan, p.base = scan, base

@@ -89,8 +89,8 @@ func (s *Section) know(name string, what known) {
 }
 
 // Unknown returns an error for each pair, section and policy statement at or below s that nobody took. Within a section that nobody took, only
-// the section itself is reported. s itself counts as taken. What a `${reference}` names has an effect and is not reported,
-// nor are templates.
+// the section itself is reported; within one whose closing brace is missing no section is, because that was. s itself counts as
+// taken. What a `${reference}` names has an effect and is not reported, nor are templates.
 func (s *Section) Unknown() Errors { return s.unknown(nil).Sorted() }
 
 func (s *Section) unknown(errs Errors) Errors {
@@ -103,6 +103,7 @@ func (s *Section) unknown(errs Errors) Errors {
 		case s.parent == nil && it.sec.Name == "templates":
 		case it.sec.taken:
 			errs = it.sec.unknown(errs)
+		case s.unclosed:
 		default:
 			errs = append(errs, s.unknownSection(it.sec))
 		}

@@ -107,6 +107,8 @@ func TestWrong(t *testing.T) {
 	for _, c := range []struct{ name, text, want string }{
 		// syntax
 		{"no closing brace", "tcp {\n\tport = 1\n", "t:1:1: section `tcp` has no closing brace"},
+		{"no closing brace, and all that follows", "tcp {\n\tport = 1\n\tx = 2\nclient a {\n}\nudp {\n}\n",
+			"t:1:1: section `tcp` has no closing brace\nt:3:2: unknown key `x`"},
 		{"one brace too many", "name = x\n}\n", "t:2:1: closing brace without a section"},
 		{"brace on the next line", "tcp\n{\n\tport = 1\n}\n", "t:1:4: the brace of section `tcp` belongs on this line"},
 		{"brace on the next line after two names", "client a\n# c\n\n  { ipaddr = 10/8\n}\n", "t:1:9: the brace of section `client` belongs on this line"},
