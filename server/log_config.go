@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"strings"
 
 	"github.com/frio-io/frio"
 	"github.com/frio-io/frio/conf"
@@ -47,7 +48,12 @@ func (l *loader) log(root *conf.Section, gatewayRuns bool) (cfg logConfig) {
 		case "":
 			l.errs = append(l.errs, p.Errorf("destination: is empty"))
 		case "stderr":
+		case "stdout", "files", "syslog", "null": // of FreeRADIUS
+			l.errs = append(l.errs, p.Errorf("destination: `%s` is neither stderr nor the path of a file, like ./%[1]s", p.Value))
 		default:
+			if strings.Contains(p.Value, "://") { // of radsecproxy: file:///path, x-syslog:///facility
+				l.errs = append(l.errs, p.Errorf("destination: `%s` is an address: write stderr or the path of a file", p.Value))
+			}
 			cfg.filename = p.Path(p.Value)
 		}
 	}
