@@ -63,6 +63,15 @@ realm *.example.com {
 			t.Errorf("%s is of %q, not %q", name, got, want)
 		}
 	}
+	// As in FreeRADIUS, whose names of realms are the same in upper and lower case.
+	cfg, mistakes, notes = parse(t, "realm Default {\n}\nrealm null {\n}\nproxy server {\ndefault_fallback = yes\n}\n")
+	if d, n := cfg.Realms.Default, cfg.Realms.Null; mistakes != "" || notes != "" || d == nil || d.Name != "Default" || n == nil || n.Name != "null" {
+		t.Errorf("%v, %v, %s%s", d, n, mistakes, notes)
+	}
+	_, mistakes, _ = parse(t, "realm DEFAULT {\n}\nrealm default {\n}\n")
+	if want := "gw.conf:3:1: realm default: defined already at gw.conf:1:1\n"; mistakes != want {
+		t.Error(mistakes)
+	}
 	_, mistakes, _ = parse(t, `
 realm /@example.org$ {
 }

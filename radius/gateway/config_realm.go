@@ -36,7 +36,7 @@ func (r *reader) readProxy(root *conf.Section) {
 			r.fail(p[0], "is empty")
 		}
 	}
-	if p := root.Sections("proxy"); k.DefaultFallback && !slices.ContainsFunc(root.Sections("realm"), func(cs *conf.Section) bool { return cs.Name2 == "DEFAULT" }) {
+	if p := root.Sections("proxy"); k.DefaultFallback && !slices.ContainsFunc(root.Sections("realm"), func(cs *conf.Section) bool { return strings.EqualFold(cs.Name2, "DEFAULT") }) {
 		r.note(p[0].Pairs("default_fallback")[0].Pos, "default_fallback has no effect here: there is no realm DEFAULT")
 	}
 	r.cfg.DefaultFallback = k.DefaultFallback
@@ -208,11 +208,11 @@ func (r *reader) place(cs *conf.Section, m *Realm) {
 		r.failSection(cs, "it needs a name, as in `realm example.org { ... }`")
 	case name == "*":
 		r.failSection(cs, "write realm DEFAULT { ... }")
-	case name == "DEFAULT":
+	case strings.EqualFold(name, "DEFAULT"):
 		if !again(all.Default) {
 			all.Default = m
 		}
-	case name == "NULL":
+	case strings.EqualFold(name, "NULL"):
 		if !again(all.Null) {
 			all.Null = m
 		}
