@@ -36,13 +36,37 @@ var _ transport.Service = (*listen)(nil)
 // served is who is told of the peers.
 func (l *listen) served() transport.Service {
 	if l.radius != nil {
-		return l.radius.listen
+		return traced{l.radius.listen, l.log}
 	}
 	if l.home != nil {
-		return l.home
+		return traced{l.home, l.log}
 	}
 	return l
 }
+
+// traced is a Service whose connections leave a line when they come and when they are gone, as sessions do.
+type traced struct {
+	transport.Service
+	log *slog.Logger
+}
+
+func (t traced) Serve(c *transport.Conn) (transport.User, transport.Config) {
+	if t.wanted(c) {
+		trace(t.log, "accept", slog.String("io", c.Describe()), slog.Group("", onThread(c)...))
+	}
+	return t.Service.Serve(c)
+}
+
+func (t traced) Gone(c *transport.Conn) {
+	if t.wanted(c) {
+		n := c.Stats()
+		trace(t.log, "close", slog.String("io", c.Describe()), slog.Uint64("in", n.BytesIn), slog.Uint64("out", n.BytesOut))
+	}
+	t.Service.Gone(c)
+}
+
+// wanted is false of a socket that many send to: nobody has come by it.
+func (t traced) wanted(c *transport.Conn) bool { return c.Port().Near() != c && tracing(t.log) }
 
 // port makes the port of one of the sockets.
 func (l *listen) port(shard int, lanes transport.Lanes, one frio.IO, ctx *talloc.Context) *transport.Port {

@@ -110,3 +110,41 @@ func TestTraceNamesThreads(t *testing.T) {
 		t.Errorf("%d sessions on %s by the log, which has ended", n, last.Name())
 	}
 }
+
+// The connections of a gateway leave a line when they come and when they are gone, as those of an echo do; its sockets for datagrams leave none.
+func TestTraceRadius(t *testing.T) {
+	log := new(lines)
+	root := talloc.Root("test")
+	defer root.Free()
+	release := make(chan struct{})
+	close(release)
+	s, err := LoadString(root, "test.conf", gatewayText(homeOf(t, "b", nil, release)), Options{Drain: 10 * time.Second,
+		Logger: slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Start(func(err error) { t.Error(err) }); err != nil {
+		t.Fatal(err)
+	}
+	for i, network := range []string{"tcp", "udp"} {
+		conn, err := net.Dial(network, bound(s, i))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := ask(conn, 1); err != nil {
+			t.Error(err)
+		}
+		conn.Close()
+	}
+	if cut, err := s.Shutdown(); err != nil || !cut.None() {
+		t.Errorf("Shutdown: %v, %v", cut, err)
+	}
+	for msg, want := range map[string]string{
+		"accept": `level=DEBUG msg=accept listen=gateway.tcp io="tcp .*" thread="network [1-4]"\n$`,
+		"close":  `level=DEBUG msg=close listen=gateway.tcp io="tcp .*" in=[1-9]\d* out=[1-9]\d*\n$`,
+	} {
+		if list := log.of(msg); len(list) != 1 || !regexp.MustCompile(want).MatchString(list[0]) {
+			t.Errorf("%s: %q", msg, list)
+		}
+	}
+}
