@@ -133,12 +133,17 @@ var errStopped = errors.New("the server stops")
 
 // openWaiting opens the listens whose addresses are free by now.
 func (r *reload) openWaiting() (opened []*listen) {
+	hasty := r.old.hasty.Load()
+	if hasty && len(r.waiting) > 0 {
+		r.late = errors.Join(r.late, errStopped) // who has their addresses goes on until Shutdown
+	}
 	for _, l := range r.waiting {
-		err := errStopped // who has its address goes on until Shutdown
-		if !r.old.hasty.Load() {
-			err = l.io.Open()
+		if hasty {
+			r.lose(l, nil)
+			l.ctx.Free()
+			continue
 		}
-		if err != nil {
+		if err := l.io.Open(); err != nil {
 			r.lose(l, err)
 			l.ctx.Free()
 			continue
@@ -160,7 +165,7 @@ func (r *reload) begin(list []*listen) {
 	}
 }
 
-// lose notes a listen that does not run: the next reload tries it again.
+// lose notes a listen that does not run, and why, where that is to be told: the next reload tries it again.
 func (r *reload) lose(l *listen, err error) {
 	r.late = errors.Join(r.late, err)
 	if r.lost == nil {
