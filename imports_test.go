@@ -63,7 +63,9 @@ var foreign = map[string][]string{
 	// The standard library has it too, but does not export it.
 	"tls/dtls": {"golang.org/x/crypto/chacha20poly1305"},
 	// Its DTLS must not be ours.
-	"bench": {"golang.org/x/sys/unix", "github.com/pion/dtls/v3", "github.com/pion/dtls/v3/pkg/crypto/prf"},
+	// The clock that systemd goes by.
+	"cmd/frio": {"golang.org/x/sys/unix"},
+	"bench":    {"golang.org/x/sys/unix", "github.com/pion/dtls/v3", "github.com/pion/dtls/v3/pkg/crypto/prf"},
 }
 
 // unsafes may import unsafe: the two that see file descriptors, for raw calls; the build with checks of talloc, for the number

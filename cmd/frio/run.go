@@ -203,7 +203,7 @@ func (d *daemon) reload(s *server.Server, file []string) {
 		d.log.Warn("SIGHUP: there is no file to read again")
 		return
 	}
-	d.notify("RELOADING=1")
+	d.notify(reloading())
 	err := s.ReloadFile(file[0])
 	var late *server.LateError
 	switch {
