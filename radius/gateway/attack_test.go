@@ -296,7 +296,7 @@ func TestAttackStatusFlood(t *testing.T) {
 				s.got = nil
 			}
 		}
-		if n := w.gateway.lanes[0].table.Len(); n > 256*len(from) {
+		if n := w.gateway.branches[0].table.Len(); n > 256*len(from) {
 			t.Fatalf("%d are kept", n)
 		}
 	}

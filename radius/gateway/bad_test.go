@@ -59,7 +59,7 @@ func TestBadUDP(t *testing.T) {
 			if n := w.logged("msg=dropped"); n != 1 {
 				t.Errorf("%d lines of 100", n)
 			}
-			if w.gateway.lanes[0].table.Len() != 0 {
+			if w.gateway.branches[0].table.Len() != 0 {
 				t.Error("it left something")
 			}
 			// The next line, later, says how many were left out.
@@ -151,8 +151,8 @@ func TestBadUnknownClient(t *testing.T) {
 	if n := w.listens[0].Counts.UnknownClient.Load(); n != 1001 || h.count != 0 || w.logged("unknown client") != 2 {
 		t.Errorf("%d counted, %d relayed, %d lines", n, h.count, w.logged("unknown client"))
 	}
-	if after := w.root.Total(); after != before || w.gateway.lanes[0].table.Len() != 0 {
-		t.Errorf("memory went from %v to %v, with %d exchanges", before, after, w.gateway.lanes[0].table.Len())
+	if after := w.root.Total(); after != before || w.gateway.branches[0].table.Len() != 0 {
+		t.Errorf("memory went from %v to %v, with %d exchanges", before, after, w.gateway.branches[0].table.Len())
 	}
 }
 

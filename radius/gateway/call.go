@@ -11,12 +11,12 @@ import (
 // try sends the request to home server i of its pool. False: it could not be, and nothing was sent.
 func (r *request) try(i int) bool {
 	h := r.pool.home(i)
-	now := r.lane.lane.Loop().Now()
+	now := r.branch.now()
 	c := &r.calls[r.sent]
 	c.home, c.pool, c.index, c.userName, c.sentAt = h, r.pool, i, r.userName, now
 	c.wire, c.late, c.handed, c.far = false, false, false, nil
 	r.sent++
-	if err := r.lane.pool(h.port(r.code).peer).Start(&c.Call, c); err != nil && !c.handOver(err) {
+	if err := r.branch.pool(h.port(r.code).peer).Start(&c.Call, c); err != nil && !c.handOver(err) {
 		r.sent--
 		c.refuses(err)
 		return false
@@ -29,7 +29,7 @@ func (r *request) try(i int) bool {
 		// The client's stream loses nothing, so nobody but us sends again what is lost from here on (RFC 5080, Section 2.2.1).
 		c.Retransmit(h.times)
 	}
-	r.timer.Set(r.lane.lane.Loop(), now.Add(window))
+	r.timer.Set(r.branch.lane.Loop(), now.Add(window))
 	return true
 }
 
@@ -61,7 +61,7 @@ func (r *request) expire(now time.Time) {
 	if r.sent < homesMax && !r.patient && r.waiting() {
 		// There is nobody else to ask: what comes late is better than nothing.
 		r.patient = true
-		r.timer.Set(r.lane.lane.Loop(), now.Add(r.window(last.home)))
+		r.timer.Set(r.branch.lane.Loop(), now.Add(r.window(last.home)))
 		return
 	}
 	r.nobody()
@@ -92,17 +92,17 @@ func (c *call) doubt() {
 // Encode makes the packet for the home server.
 func (c *call) Encode(_ *transport.Call, dst []byte, id int) ([]byte, error) {
 	r := c.request
-	msg, err := r.lane.encode(&outgoing{
+	msg, err := r.branch.encode(&outgoing{
 		packet: r.packet, client: r.client, proto: r.source.listen.cfg.Load(), home: c.home, userName: c.userName,
 	}, dst, uint8(id))
 	if err != nil {
 		return nil, err
 	}
-	r.lane.marks(&c.mark, msg[len(dst):])
+	r.branch.marks(&c.mark, msg[len(dst):])
 	copy(c.vector[:], msg[len(dst)+4:])
-	c.wire, c.sentAt = true, r.lane.lane.Loop().Now()
-	if r.lane.gateway.tracing() {
-		r.lane.traceSent(r.name(), c.home, msg)
+	c.wire, c.sentAt = true, r.branch.now()
+	if r.branch.gateway.tracing() {
+		r.branch.traceSent(r.name(), c.home, msg)
 	}
 	return msg, nil
 }
@@ -116,52 +116,52 @@ type outgoing struct {
 	userName []byte
 }
 
-func (l *lane) encode(o *outgoing, dst []byte, id uint8) ([]byte, error) {
-	f := &l.forward
+func (b *branch) encode(o *outgoing, dst []byte, id uint8) ([]byte, error) {
+	f := &b.forward
 	*f = radius.Forward{
-		ID: id, ProxyState: l.gateway.instance[:], UserName: o.userName, In: o.client.In, Out: o.home.cfg.Out,
+		ID: id, ProxyState: b.gateway.instance[:], UserName: o.userName, In: o.client.In, Out: o.home.cfg.Out,
 	}
-	l.countTTL(f, o)
-	l.authenticator(&f.Authenticator)
-	return radius.AppendRequest(dst, o.packet, l.keysOf(o.client.secretFor(o.proto.Proto)), l.keysOf(o.home.cfg.Secret), f)
+	b.countTTL(f, o)
+	b.authenticator(&f.Authenticator)
+	return radius.AppendRequest(dst, o.packet, b.keysOf(o.client.secretFor(o.proto.Proto)), b.keysOf(o.home.cfg.Secret), f)
 }
 
 // marks notes that the packet that encode made is under way, if it has no room for our Proxy-State.
-func (l *lane) marks(k *mark, p radius.Packet) {
-	if k.clear(); l.forward.LeftOff {
-		k.set(&l.gateway.marks, p)
+func (b *branch) marks(k *mark, p radius.Packet) {
+	if k.clear(); b.forward.LeftOff {
+		k.set(&b.gateway.marks, p)
 	}
 }
 
 // countTTL has the TTL attribute counted down, and added where it is missing and somebody wants it.
-func (l *lane) countTTL(f *radius.Forward, o *outgoing) {
+func (b *branch) countTTL(f *radius.Forward, o *outgoing) {
 	server := o.proto.Server
 	if server == nil || server.TTL.Type == 0 {
 		return
 	}
-	l.ttl = server.TTL
+	b.ttl = server.TTL
 	for _, start := range []uint8{o.home.cfg.AddTTL, o.client.AddTTL} {
 		if start != 0 {
-			l.ttl.Start = uint32(start)
+			b.ttl.Start = uint32(start)
 			break
 		}
 	}
-	f.TTL = &l.ttl
+	f.TTL = &b.ttl
 }
 
 // Answer takes the reply of a home server. One that is not what it should be costs itself only.
 func (c *call) Answer(_ *transport.Call, m *transport.Message) bool {
 	r := c.request
-	p := c.port().accept(r.lane, m, r.code, c.vector[:])
+	p := c.port().accept(r.branch, m, r.code, c.vector[:])
 	if p == nil {
 		return false
 	}
-	if r.lane.gateway.tracing() {
-		r.lane.traceBack(r.name(), c.home, p)
+	if r.branch.gateway.tracing() {
+		r.branch.traceBack(r.name(), c.home, p)
 	}
 	c.port().answered(m.Time, m.Time.Sub(c.sentAt))
 	if p.Code() == radius.ProtocolError {
-		c.port().unfit(r.lane, m.Time, errProtocol)
+		c.port().unfit(r.branch, m.Time, errProtocol)
 		c.cancel()
 		c.declined()
 		return true
@@ -171,17 +171,17 @@ func (c *call) Answer(_ *transport.Call, m *transport.Message) bool {
 		r.finish(OutcomeFailed) // a client that reads nothing: its connection is closed by its own limits
 		return true
 	}
-	msg, err := r.lane.decode(p, dst, r.client, r.source.listen.cfg.Load(), c.home, r.packet, c.vector[:], r.ownName())
+	msg, err := r.branch.decode(p, dst, r.client, r.source.listen.cfg.Load(), c.home, r.packet, c.vector[:], r.ownName())
 	if err != nil {
 		// As if it had not come, but that its home server lives: what the rest of it means is not ours to say.
-		c.port().unfit(r.lane, m.Time, err)
+		c.port().unfit(r.branch, m.Time, err)
 		r.unfit = true
 		return false
 	}
-	r.lane.gateway.backUp(c.pool, r.code)
+	r.branch.gateway.backUp(c.pool, r.code)
 	if p.Code() == radius.AccessChallenge {
 		if state, ok := p.Find(radius.State); ok {
-			r.lane.gateway.sticky.put(state, c.home)
+			r.branch.gateway.sticky.put(state, c.home)
 		}
 	}
 	r.reply(msg, outcomeOf(p.Code()))
@@ -206,10 +206,10 @@ func (r *request) ownName() []byte {
 	return user
 }
 
-func (l *lane) decode(p radius.Packet, dst []byte, client *Client, cfg *ListenConfig, h *homeState, request radius.Packet, sent, userName []byte) ([]byte, error) {
-	a := &l.back
+func (b *branch) decode(p radius.Packet, dst []byte, client *Client, cfg *ListenConfig, h *homeState, request radius.Packet, sent, userName []byte) ([]byte, error) {
+	a := &b.back
 	*a = radius.Answer{UserName: userName, Request: request, HomeRequest: sent, In: h.cfg.In, Out: client.Out}
-	return radius.AppendReply(dst, p, l.keysOf(h.cfg.Secret), l.keysOf(client.secretFor(cfg.Proto)), a)
+	return radius.AppendReply(dst, p, b.keysOf(h.cfg.Secret), b.keysOf(client.secretFor(cfg.Proto)), a)
 }
 
 func outcomeOf(code radius.Code) Outcome {
@@ -250,7 +250,7 @@ func (c *call) gone(err error) {
 	if !c.wire || refused {
 		c.refuses(err)
 	} else {
-		c.port().broke(r.lane.lane.Loop().Now(), err)
+		c.port().broke(r.branch.now(), err)
 	}
 	r.avoid(c.home)
 	last := c == &r.calls[r.sent-1]

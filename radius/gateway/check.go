@@ -11,11 +11,11 @@ import (
 // check is a request of our own that shows whether a port of a home server answers. The owner of the port begins it and is told of its end; what
 // is below the line belongs to the lane that makes it.
 type check struct {
-	port  *port
-	lane  *lane
-	code  radius.Code
-	began time.Time
-	over  bool // the owner knows of its end, or does not want to: the owner's
+	port   *port
+	branch *branch
+	code   radius.Code
+	began  time.Time
+	over   bool // the owner knows of its end, or does not want to: the owner's
 
 	transport.Call
 	vector [16]byte
@@ -34,7 +34,7 @@ func (p *port) probe(now time.Time) {
 	if *at != nil {
 		(*at).giveUp()
 	}
-	c := &check{port: p, lane: p.checker(), code: radius.StatusServer, began: now}
+	c := &check{port: p, branch: p.checker(), code: radius.StatusServer, began: now}
 	if cfg.StatusCheck == CheckRequest {
 		c.code = radius.AccessRequest
 		if cfg.Type&HomeAuth == 0 || p.name == portAcct {
@@ -42,15 +42,15 @@ func (p *port) probe(now time.Time) {
 		}
 	}
 	*at = c
-	c.lane.do(p.home.owner, c.start)
+	c.branch.do(p.home.owner, c.start)
 }
 
 // checker is who makes the next check: a lane that has a connection, so that it does not matter if the owner cannot have one; else the owner.
-func (p *port) checker() *lane {
+func (p *port) checker() *branch {
 	owner := p.home.owner
 	if owner.pool(p.peer).Up() == 0 {
 		if i, ok := p.peer.Elsewhere(owner.lane, transport.ErrDown); ok {
-			return p.home.gateway.lanes[i]
+			return p.home.gateway.branches[i]
 		}
 	}
 	return owner
@@ -70,7 +70,7 @@ func (p *port) cancelChecks() {
 	for i, c := range p.checks {
 		if c != nil && !c.over {
 			c.over = true
-			c.lane.do(p.home.owner, c.Cancel)
+			c.branch.do(p.home.owner, c.Cancel)
 		}
 		p.checks[i] = nil
 	}
@@ -78,7 +78,7 @@ func (p *port) cancelChecks() {
 
 // start sends the check.
 func (c *check) start() {
-	if err := c.lane.pool(c.port.peer).Start(&c.Call, c); err != nil {
+	if err := c.branch.pool(c.port.peer).Start(&c.Call, c); err != nil {
 		c.Lost(&c.Call, err)
 		return
 	}
@@ -89,7 +89,7 @@ func (c *check) start() {
 
 // giveUp ends the check, if it is under way, as one that was not answered.
 func (c *check) giveUp() {
-	c.lane.do(c.port.home.owner, func() {
+	c.branch.do(c.port.home.owner, func() {
 		if c.Active() {
 			c.GiveUp()
 			c.Lost(&c.Call, transport.ErrNoAnswer)
@@ -103,8 +103,8 @@ func (c *check) Describe() string { return "check of " + c.port.describe() }
 func (c *check) Encode(_ *transport.Call, dst []byte, id int) ([]byte, error) {
 	cfg := c.port.home.cfg
 	var vector [16]byte
-	c.lane.authenticator(&vector)
-	keys := c.lane.keysOf(cfg.Secret)
+	c.branch.authenticator(&vector)
+	keys := c.branch.keysOf(cfg.Secret)
 	b := radius.NewRequest(dst, c.code, uint8(id), vector)
 	b.AddString(radius.NASIdentifier, "frio")
 	if c.code != radius.StatusServer {
@@ -130,7 +130,7 @@ const acctStop = 2
 
 // Answer takes what a home server says to a check; Access-Reject is as good as Access-Accept.
 func (c *check) Answer(_ *transport.Call, m *transport.Message) bool {
-	if c.port.accept(c.lane, m, c.code, c.vector[:]) == nil {
+	if c.port.accept(c.branch, m, c.code, c.vector[:]) == nil {
 		return false
 	}
 	at := m.Time
@@ -140,13 +140,13 @@ func (c *check) Answer(_ *transport.Call, m *transport.Message) bool {
 
 // Lost is called when the check's connection is gone, or could not be had, or its time is over.
 func (c *check) Lost(_ *transport.Call, err error) {
-	sent, now := c.sent, c.lane.lane.Loop().Now()
+	sent, now := c.sent, c.branch.now()
 	c.ends(func() { c.port.unchecked(c, now, sent, err) })
 }
 
 // ends tells the owner how the check ended, once, if it wants to know.
 func (c *check) ends(tell func()) {
-	c.port.home.owner.do(c.lane, func() {
+	c.port.home.owner.do(c.branch, func() {
 		if !c.over {
 			c.over = true
 			tell()

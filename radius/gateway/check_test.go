@@ -125,7 +125,7 @@ func TestCheckWhileStopping(t *testing.T) {
 	w := newWorld(t, udpListen+pre.homeOnText(0, "tcp", "\tstatus_check = status-server\n"+acctHere("tcp"))+poolText)
 	h := w.homeOn(0, "tcp")
 	w.until("a check comes", func() bool { return h.checks > 0 })
-	w.gateway.drain(w.gateway.lanes[0])
+	w.gateway.branches[0].drain()
 	w.pass(time.Minute)
 	if h.checks != 1 || w.logged("zombie") != 0 {
 		t.Errorf("%d checks, zombie %d times", h.checks, w.logged("zombie"))

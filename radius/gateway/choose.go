@@ -41,7 +41,7 @@ func (r *request) choose() (i int, trial bool) {
 	if i := r.holder(); i >= 0 {
 		return i, false
 	}
-	now := r.lane.lane.Loop().Now()
+	now := r.branch.now()
 	living, zombies := uint64(0), uint64(0)
 	for i := range p.Homes {
 		h := p.home(i)
@@ -79,7 +79,7 @@ func (r *request) holder() int {
 	if !ok {
 		return -1
 	}
-	h := r.lane.gateway.sticky.get(state)
+	h := r.branch.gateway.sticky.get(state)
 	if h == nil || h.port(r.code).life() == dead {
 		return -1
 	}
@@ -135,7 +135,7 @@ func (r *request) among(set uint64) int {
 // least picks the one with the fewest requests under way, of equal ones any.
 func (r *request) least(set uint64) int {
 	best, low := -1, 0
-	from := int(r.lane.random.Uint64() % uint64(len(r.pool.Homes)))
+	from := int(r.branch.random.Uint64() % uint64(len(r.pool.Homes)))
 	for n := range r.pool.Homes {
 		i := (from + n) % len(r.pool.Homes)
 		if set>>i&1 == 0 {

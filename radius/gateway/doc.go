@@ -9,9 +9,10 @@
 //
 // # Threads
 //
-// A request lives on the lane that read it: its packet, its time-outs, its place in the table of duplicates, and the calls to home servers, for which each
-// lane has connections of its own. Only a lane without a connection hands a call over. A port of a home server has one lane that
-// decides whether it lives; the others read atomics. A configuration is immutable: requests see it through one atomic pointer.
+// A branch is what a Gateway has on a lane. A request lives on the one that read it: its packet, its time-outs, its place in the table of duplicates, and
+// the calls to home servers, for which each lane has connections of its own. Only a lane without a connection hands a call over. A port of a home
+// server has one branch that decides whether it lives; the others read atomics. A configuration is immutable: requests see it through one atomic
+// pointer.
 //
 // # Memory
 //

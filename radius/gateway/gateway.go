@@ -36,8 +36,8 @@ type Gateway struct {
 	instance [instanceBytes]byte // RFC 2865, Section 5.33: what tells our Proxy-State from others
 	marks    marks               // of the packets that have no room for it
 	sticky   sticky
-	on       transport.Lanes
-	lanes    []*lane // of those
+	lanes    transport.Lanes
+	branches []*branch // on those
 	current  atomic.Pointer[snapshot]
 	serial   atomic.Uint64
 	ids      atomic.Uint64 // of requests, for the log
@@ -67,9 +67,9 @@ func New(lanes transport.Lanes, cfg *Config, opt Options) (*Gateway, error) {
 	if _, err := rand.Read(g.instance[:]); err != nil {
 		return nil, err
 	}
-	g.on = lanes
+	g.lanes = lanes
 	for _, l := range lanes {
-		g.lanes = append(g.lanes, newLane(g, l))
+		g.branches = append(g.branches, newBranch(g, l))
 	}
 	g.Load(cfg)
 	return g, nil
@@ -86,7 +86,7 @@ func (g *Gateway) Load(cfg *Config) {
 	for i, h := range cfg.Homes {
 		state := g.homes[h.Name]
 		if state == nil || state.cfg.Text != h.Text {
-			state = newHomeState(g, h, g.lanes[i%len(g.lanes)])
+			state = newHomeState(g, h, g.branches[i%len(g.branches)])
 		} else {
 			h.inherit(state.cfg)
 		}
@@ -150,7 +150,7 @@ func (g *Gateway) Load(cfg *Config) {
 		}
 	}
 	g.sticky.forget()
-	if !g.on.Do(time.Now().Add(laneWait), func(at int) { g.lanes[at].renew(gone) }) {
+	if !g.lanes.Do(time.Now().Add(laneWait), func(at int) { g.branches[at].renew(gone) }) {
 		g.opt.Logger.Warn("a thread has not come to the new configuration yet")
 		return
 	}
@@ -183,14 +183,8 @@ func free(list []*talloc.Context) {
 // Config returns the configuration that new requests meet.
 func (g *Gateway) Config() *Config { return g.current.Load().Config }
 
-// laneOf returns what the gateway has on a lane.
-func (g *Gateway) laneOf(l *transport.Lane) *lane { return g.lanes[l.Index()] }
-
-// drain has the connections to home servers end when nothing is under way. It is called by each lane as it stops.
-func (g *Gateway) drain(l *lane) {
-	l.stopping = true
-	l.drained()
-}
+// branchOf returns what the gateway has on a lane.
+func (g *Gateway) branchOf(l *transport.Lane) *branch { return g.branches[l.Index()] }
 
 // RefusedCounts are requests that belong to no client, by reason. Thread: any.
 type RefusedCounts struct {

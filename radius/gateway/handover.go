@@ -15,7 +15,7 @@ const handedMax = 256
 // connect. The lane that hands it over fills it in, and has it back when it has ended; what is below the line belongs to the one that makes it. It
 // goes between the same two lanes all its life, so that a word about it that comes late meets it where it is.
 type handedOver struct {
-	from, to *lane
+	from, to *branch
 	begins   func() // begin, ends and returns as values that cost nothing to post
 	ends     func()
 	returns  func()
@@ -54,26 +54,26 @@ type handedList struct {
 }
 
 // handed returns memory for a call that lane number i makes.
-func (l *lane) handed(i int) *handedOver {
-	if l.kept == nil {
-		l.kept = make([]handedList, len(l.gateway.lanes))
+func (b *branch) handed(i int) *handedOver {
+	if b.kept == nil {
+		b.kept = make([]handedList, len(b.gateway.branches))
 	}
-	list := &l.kept[i]
+	list := &b.kept[i]
 	if f := list.first; f != nil {
 		list.first = f.next
 		list.count--
 		return f
 	}
-	f := &handedOver{from: l, to: l.gateway.lanes[i]}
+	f := &handedOver{from: b, to: b.gateway.branches[i]}
 	f.begins, f.ends, f.returns = f.begin, f.end, f.back
 	f.timer.Init((*farTimer)(f))
 	return f
 }
 
 // keep takes it back.
-func (l *lane) keep(f *handedOver) {
+func (b *branch) keep(f *handedOver) {
 	f.call, f.home, f.port, f.client, f.cfg, f.err = nil, nil, nil, nil, nil, nil
-	if list := &l.kept[f.to.lane.Index()]; list.count < handedMax {
+	if list := &b.kept[f.to.lane.Index()]; list.count < handedMax {
 		f.next, list.first = list.first, f
 		list.count++
 	}
@@ -83,11 +83,11 @@ func (l *lane) keep(f *handedOver) {
 // room for more work, or the call has been there before.
 func (c *call) handOver(err error) bool {
 	r := c.request
-	i, ok := c.port().peer.Elsewhere(r.lane.lane, err)
+	i, ok := c.port().peer.Elsewhere(r.branch.lane, err)
 	if !ok || c.handed {
 		return false
 	}
-	f := r.lane.handed(i)
+	f := r.branch.handed(i)
 	f.call, f.home, f.port, f.client, f.cfg = c, c.home, c.port(), r.client, r.source.listen.cfg.Load()
 	f.code, f.window, f.stream, f.name = r.code, r.window(c.home), !r.source.conn.IsDatagram(), ""
 	own := r.ownName()
@@ -100,11 +100,11 @@ func (c *call) handOver(err error) bool {
 	if own != nil {
 		f.ownName = f.memory[user:]
 	}
-	if r.lane.gateway.tracing() {
+	if r.branch.gateway.tracing() {
 		f.name = r.name()
 	}
 	if f.to.lane.Loop().Post(f.begins) != nil {
-		r.lane.keep(f)
+		r.branch.keep(f)
 		return false
 	}
 	c.far, c.handed = f, true
@@ -144,7 +144,7 @@ func (f *handedOver) Encode(_ *transport.Call, dst []byte, id int) ([]byte, erro
 	if err == nil {
 		f.to.marks(&f.mark, msg[len(dst):])
 		copy(f.sent[:], msg[len(dst)+4:])
-		f.sentAt = f.to.lane.Loop().Now()
+		f.sentAt = f.to.now()
 		if f.name != "" {
 			f.to.traceSent(f.name, f.home, msg)
 		}
@@ -231,7 +231,7 @@ func (f *handedOver) back() {
 // answeredFar sends the reply that another thread has made.
 func (c *call) answeredFar(f *handedOver) {
 	r := c.request
-	r.lane.gateway.backUp(c.pool, r.code)
+	r.branch.gateway.backUp(c.pool, r.code)
 	dst, err := r.source.conn.Reserve(len(f.reply))
 	if err != nil {
 		r.finish(OutcomeFailed)

@@ -67,7 +67,7 @@ func TestHandOver(t *testing.T) {
 func (w *world) idle() {
 	w.Helper()
 	w.pass(10 * time.Second)
-	for i, l := range w.gateway.lanes {
+	for i, l := range w.gateway.branches {
 		if l.active != 0 || l.table.Len() != 0 {
 			w.Errorf("lane %d: %d under way, %d in the table", i, l.active, l.table.Len())
 		}

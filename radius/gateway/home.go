@@ -27,7 +27,7 @@ type HomeCounts struct {
 // homeState is what is known of a home server.
 type homeState struct {
 	gateway *Gateway
-	owner   *lane // of its ports
+	owner   *branch // of its ports
 	cfg     *Home
 	number  uint64 // for rendezvous hashing: of its name, so that it is the same in each instance
 	times   transport.Retransmission
@@ -37,7 +37,7 @@ type homeState struct {
 	gone    atomic.Bool // it is in no configuration any more
 }
 
-func newHomeState(g *Gateway, cfg *Home, owner *lane) *homeState {
+func newHomeState(g *Gateway, cfg *Home, owner *branch) *homeState {
 	h := &homeState{gateway: g, owner: owner, cfg: cfg, number: hash(0, []byte(cfg.Name)),
 		times: transport.Retransmission{Initial: cfg.Retransmit.Initial, Max: cfg.Retransmit.Max, Count: cfg.Retransmit.Count, Duration: cfg.Retransmit.Duration}}
 	if c, ok := cfg.IO.(*tls.Conn); ok {
@@ -69,13 +69,13 @@ func (h *homeState) has(peer *transport.Peer) bool {
 }
 
 // retire ends what a lane has of a home server that is in no configuration any more.
-func (h *homeState) retire(l *lane) {
+func (h *homeState) retire(b *branch) {
 	for _, p := range h.ports {
-		if l == h.owner {
+		if b == h.owner {
 			p.timer.Stop()
 			p.cancelChecks()
 		}
-		l.pool(p.peer).Drain()
+		b.pool(p.peer).Drain()
 	}
 }
 

@@ -292,7 +292,7 @@ func TestHopCannotRelay(t *testing.T) {
 					t.Errorf("%v: %d", reason, n)
 				}
 			}
-			if w.gateway.lanes[0].active != 0 || w.gateway.lanes[0].table.Len() != 0 {
+			if w.gateway.branches[0].active != 0 || w.gateway.branches[0].table.Len() != 0 {
 				t.Error("it is still under way")
 			}
 		})

@@ -120,7 +120,7 @@ func (p *port) decide() {
 	if p.home.gone.Load() {
 		return
 	}
-	now := p.home.owner.lane.Loop().Now()
+	now := p.home.owner.now()
 	missed := p.missed.Swap(0)
 	reply := p.lastReply.Load()
 	switch p.life() {

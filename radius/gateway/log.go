@@ -146,9 +146,9 @@ func (g *Gateway) SetLog(l Log) { g.wanted.Store(&l) }
 func (g *Gateway) tracing() bool { return g.wanted.Load().Trace }
 
 // record counts how a request ended, and logs it if that is wanted.
-func (l *lane) record(r *request, outcome Outcome) {
+func (b *branch) record(r *request, outcome Outcome) {
 	r.client.state.Outcomes[outcome].Add(1)
-	g := l.gateway
+	g := b.gateway
 	wanted := g.wanted.Load()
 	if wanted.FTicks != nil && r.code == radius.AccessRequest && (outcome == OutcomeAccept || outcome == OutcomeReject) {
 		wanted.FTicks.write(r, outcome)
@@ -168,14 +168,14 @@ func (l *lane) record(r *request, outcome Outcome) {
 	if station, ok := r.packet.Find(radius.CallingStationID); ok && wanted.Stations != nil {
 		attrs = append(attrs, slog.String("station", wanted.Stations.show(station)))
 	}
-	attrs = append(attrs, slog.Duration("after", l.lane.Loop().Now().Sub(r.began)))
+	attrs = append(attrs, slog.Duration("after", b.now().Sub(r.began)))
 	g.log(slog.LevelInfo, "request", attrs...)
 }
 
 // name ties the lines of one request together.
 func (r *request) name() string {
 	if r.serial == 0 {
-		r.serial = r.lane.gateway.ids.Add(1)
+		r.serial = r.branch.gateway.ids.Add(1)
 	}
 	return strconv.FormatUint(r.serial, 16)
 }

@@ -104,7 +104,7 @@ func moves(t *testing.T, base string) {
 			on(lane, func() {
 				lane.Each(func(c *transport.Conn) {
 					if s, ok := c.User().(*source); ok {
-						if at = i; s.lane != g.lanes[i] || s.count != 1 {
+						if at = i; s.branch != g.branches[i] || s.count != 1 {
 							t.Errorf("with %d threads: it is of another lane, with %d under way", left, s.count)
 						}
 					}
@@ -126,7 +126,7 @@ func moves(t *testing.T, base string) {
 	if cut, err := pool.Stop(5 * time.Second); err != nil || !cut.None() {
 		t.Errorf("stop: %v, %v", cut, err)
 	}
-	for i, lane := range g.lanes {
+	for i, lane := range g.branches {
 		if lane.active != 0 {
 			t.Errorf("lane %d: %d under way", i, lane.active)
 		}

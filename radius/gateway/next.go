@@ -25,7 +25,7 @@ func (r *request) advance() bool {
 
 // fallBack gives a request of another realm to realm DEFAULT, if default_fallback says so; false if there is nobody to ask there.
 func (r *request) fallBack() bool {
-	cfg := r.lane.gateway.current.Load()
+	cfg := r.branch.gateway.current.Load()
 	other := cfg.Realms.Default
 	if !cfg.DefaultFallback || other == nil || r.realm == nil || r.realm == other || r.broken != nil || r.sent == homesMax {
 		return false
@@ -49,7 +49,7 @@ func (r *request) fallBack() bool {
 		r.userName = user[:end]
 	}
 	if !r.pool.lives(r.code) {
-		r.lane.gateway.allDown(r.pool, r.code, "realm DEFAULT")
+		r.branch.gateway.allDown(r.pool, r.code, "realm DEFAULT")
 	}
 	before, had := r.pool, r.skip
 	r.realm, r.pool, r.skip = other, pool, 0

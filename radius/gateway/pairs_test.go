@@ -41,7 +41,7 @@ func relayPair(t *testing.T, from, to string) {
 	if h.count != 2 || h.checks != 0 {
 		t.Errorf("the home server got %d requests and %d Status-Servers", h.count, h.checks)
 	}
-	if n := w.gateway.lanes[0].active; n != 0 {
+	if n := w.gateway.branches[0].active; n != 0 {
 		t.Errorf("%d requests are under way", n)
 	}
 }

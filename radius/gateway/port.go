@@ -58,7 +58,7 @@ func newPort(h *homeState, name, called string, one frio.IO) *port {
 			Connections: limit.MaxConnections, Outstanding: h.cfg.MaxOutstanding, Uses: limit.MaxRequests, Connecting: limit.Connecting,
 			Start: limit.Start, Min: limit.Min, OpenDelay: limit.OpenDelay, CloseDelay: limit.CloseDelay,
 			IdleTimeout: limit.IdleTimeout, Lifetime: limit.Lifetime,
-		}, len(h.gateway.lanes))}
+		}, len(h.gateway.branches))}
 	p.timer.Init((*portTimer)(p))
 	return p
 }
@@ -103,12 +103,12 @@ func (p *port) attrs(more ...slog.Attr) []slog.Attr {
 }
 
 // accept checks a reply; nil, counted and logged, if it is not one to the request.
-func (p *port) accept(l *lane, m *transport.Message, code radius.Code, vector []byte) radius.Packet {
+func (p *port) accept(b *branch, m *transport.Message, code radius.Code, vector []byte) radius.Packet {
 	h := p.home
 	reply, err := radius.Parse(m.Data)
 	need := h.cfg.RequireMessageAuthenticator == DemandYes || h.cfg.RequireMessageAuthenticator == DemandAuto && h.seenMA.Load()
 	if err == nil {
-		err = l.keysOf(h.cfg.Secret).CheckReply(reply, vector, need)
+		err = b.keysOf(h.cfg.Secret).CheckReply(reply, vector, need)
 	}
 	if err == nil && !reply.Code().Answers(code) {
 		err = radius.ErrCode
@@ -120,7 +120,7 @@ func (p *port) accept(l *lane, m *transport.Message, code radius.Code, vector []
 		return reply
 	}
 	p.counts.Bad[radius.ReasonOf(err)].Add(1)
-	l.gateway.lines.warn(l.gateway.opt.Logger, m.Time, "bad reply", p.attrs(slog.Any("error", err))...)
+	b.gateway.lines.warn(b.gateway.opt.Logger, m.Time, "bad reply", p.attrs(slog.Any("error", err))...)
 	return nil
 }
 
@@ -151,7 +151,7 @@ func (p *port) why() string {
 }
 
 // unfit reports a good reply that cannot be made into one for the client.
-func (p *port) unfit(l *lane, now time.Time, err error) {
+func (p *port) unfit(b *branch, now time.Time, err error) {
 	p.counts.Rejected.Add(1)
-	l.gateway.lines.warn(l.gateway.opt.Logger, now, "reply cannot be relayed", p.attrs(slog.Any("error", err))...)
+	b.gateway.lines.warn(b.gateway.opt.Logger, now, "reply cannot be relayed", p.attrs(slog.Any("error", err))...)
 }

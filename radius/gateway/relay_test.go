@@ -25,10 +25,10 @@ func TestRelayUDP(t *testing.T) {
 		t.Errorf("the home server got %d requests, want 1", h.count)
 	}
 	nas.none(10 * time.Second)
-	if n := w.gateway.lanes[0].table.Len(); n != 0 {
+	if n := w.gateway.branches[0].table.Len(); n != 0 {
 		t.Errorf("%d answers are kept after cleanup_delay", n)
 	}
-	if n := w.gateway.lanes[0].active; n != 0 {
+	if n := w.gateway.branches[0].active; n != 0 {
 		t.Errorf("%d requests are under way", n)
 	}
 }

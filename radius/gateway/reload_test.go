@@ -45,8 +45,8 @@ func TestReload(t *testing.T) {
 				t.Errorf("the home servers got %d and %d", h.count, h1.count)
 			}
 			w.pass(5 * time.Second)
-			if n := state.ports[0].peer.Connections(); n != 0 || len(w.gateway.lanes[0].pools) != 1 {
-				t.Errorf("%d connections to the old one, %d pools", n, len(w.gateway.lanes[0].pools))
+			if n := state.ports[0].peer.Connections(); n != 0 || len(w.gateway.branches[0].pools) != 1 {
+				t.Errorf("%d connections to the old one, %d pools", n, len(w.gateway.branches[0].pools))
 			}
 			w.idle()
 		})
@@ -171,7 +171,7 @@ func TestDrain(t *testing.T) {
 			nas.send(req)
 			w.until("it is there", func() bool { return h.count == 1 })
 			w.lane.Each(func(c *transport.Conn) { c.User().Drain(c) })
-			w.gateway.drain(w.gateway.lanes[0])
+			w.gateway.branches[0].drain()
 			nas.none(time.Second)
 			h.send(h.accept(h.last()))
 			p, err := radius.Parse(nas.receive())

@@ -15,7 +15,7 @@ import (
 //	free -begin-> under way -finish-> answered, kept -> free
 type request struct {
 	transport.Exchange
-	lane       *lane
+	branch     *branch
 	source     *source
 	prev, next *request // of the source; next also of those that are free
 	client     *Client
@@ -79,33 +79,30 @@ func (c *call) port() *port { return c.home.port(c.request.code) }
 func (c *call) active() bool { return c.Active() || c.far != nil }
 
 // take returns a request's memory.
-func (l *lane) take() *request {
-	r := l.free
+func (b *branch) take() *request {
+	r := b.free
 	if r == nil {
-		r = &request{lane: l}
+		r = &request{branch: b}
 		r.timer.Init((*requestTimer)(r))
 		for i := range r.calls {
 			r.calls[i].request = r
 		}
 		return r
 	}
-	l.free, r.next = r.next, nil
+	b.free, r.next = r.next, nil
 	return r
 }
 
 // put takes it back.
-func (l *lane) put(r *request) {
+func (b *branch) put(r *request) {
 	r.source, r.client, r.realm, r.pool, r.packet, r.memory, r.userName = nil, nil, nil, nil, nil, talloc.Buffer{}, nil
-	r.next = l.free
-	l.free = r
+	r.next = b.free
+	b.free = r
 }
-
-// ofExchange is the request that e is part of.
-func (l *lane) ofExchange(e *transport.Exchange) *request { return e.Owner().(*request) }
 
 // begin fills r in; false if there is no memory.
 func (r *request) begin(s *source, client *Client, m *transport.Message, p radius.Packet) bool {
-	memory, err := r.lane.lane.Context().Alloc(len(p))
+	memory, err := r.branch.lane.Context().Alloc(len(p))
 	if err != nil {
 		return false
 	}
@@ -119,7 +116,7 @@ func (r *request) begin(s *source, client *Client, m *transport.Message, p radiu
 }
 
 // Forget is called when the kept answer's time is over.
-func (r *request) Forget(*transport.Exchange) { r.lane.put(r) }
+func (r *request) Forget(*transport.Exchange) { r.branch.put(r) }
 
 // duplicate answers a copy of a request again, or sends it on: n copies in, at most n out (RFC 5080, Section 2.2.1: a proxy
 // over an unreliable path does not retransmit by itself).
@@ -157,8 +154,8 @@ func (c *call) sendAgain() {
 // supersede ends a request whose identifier the client has used for another.
 func (r *request) supersede() {
 	if r.Answered() {
-		r.lane.table.Remove(&r.Exchange)
-		r.lane.put(r)
+		r.branch.table.Remove(&r.Exchange)
+		r.branch.put(r)
 		return
 	}
 	r.finish(OutcomeSuperseded)
@@ -172,8 +169,8 @@ func (t *requestTimer) Describe() string     { return "request of client " + t.c
 
 // finish ends a request that was under way. What it has sent to home servers is forgotten; an answer was sent before, or none is.
 func (r *request) finish(outcome Outcome) {
-	l, s := r.lane, r.source
-	l.record(r, outcome)
+	b, s := r.branch, r.source
+	b.record(r, outcome)
 	r.timer.Stop()
 	for i := range r.calls {
 		if i < r.sent {
@@ -184,16 +181,16 @@ func (r *request) finish(outcome Outcome) {
 	r.memory.Free()
 	r.memory, r.packet = talloc.Buffer{}, nil
 	s.remove(r)
-	l.active--
+	b.active--
 	if !r.Answered() {
-		l.table.Remove(&r.Exchange)
-		l.put(r)
+		b.table.Remove(&r.Exchange)
+		b.put(r)
 	}
 	if s.drains || s.ended {
 		s.settled()
 	}
-	if l.stopping {
-		l.drained()
+	if b.stopping {
+		b.drained()
 	}
 }
 
@@ -209,18 +206,18 @@ func (c *call) cancel() {
 // reply sends msg, which was made in what Reserve of the source's connection returned, and ends the request.
 func (r *request) reply(msg []byte, outcome Outcome) {
 	r.source.conn.Commit(&r.addr, msg)
-	now := r.lane.lane.Loop().Now()
+	now := r.branch.now()
 	r.source.last = now
 	r.source.listen.Counts.Answers.Add(1)
 	took := now.Sub(r.began)
 	r.source.listen.Counts.Latency.Observe(took)
 	r.client.state.Latency.Observe(took)
-	if r.lane.gateway.tracing() {
-		r.lane.traceOut(r, msg)
+	if r.branch.gateway.tracing() {
+		r.branch.traceOut(r, msg)
 	}
 	if r.source.conn.IsDatagram() {
 		// RFC 5080, Section 2.2.2: a copy that comes later gets the same answer.
-		r.lane.table.Keep(&r.Exchange, msg, r.client.Dedup)
+		r.branch.table.Keep(&r.Exchange, msg, r.client.Dedup)
 	}
 	r.finish(outcome)
 }
@@ -250,7 +247,7 @@ func (r *request) answer(code radius.Code, outcome Outcome, add func(b *radius.B
 
 // keys are those of the client, on this lane.
 func (r *request) keys() *radius.Keys {
-	return r.lane.keysOf(r.client.secretFor(r.source.listen.cfg.Load().Proto))
+	return r.branch.keysOf(r.client.secretFor(r.source.listen.cfg.Load().Proto))
 }
 
 // reject answers as one who has nobody to ask: Access-Reject, or NAK; silence for Accounting-Request, which must not be

@@ -23,7 +23,7 @@ func (r *request) route() {
 		r.reject(OutcomeFailed, "")
 		return
 	}
-	cfg := r.lane.gateway.current.Load()
+	cfg := r.branch.gateway.current.Load()
 	user, err := r.newName()
 	if err != nil {
 		r.reject(OutcomeFailed, "")
@@ -42,7 +42,7 @@ func (r *request) route() {
 	if r.code == radius.AccountingRequest {
 		r.pool = realm.Acct
 		if realm.AccountingLog {
-			r.lane.logAccounting(r)
+			r.branch.logAccounting(r)
 		}
 	}
 	if r.pool == nil {
@@ -100,7 +100,7 @@ func (r *request) status() {
 // routeCoA finds who speaks to the NAS: the realm's coa_pool, else the coa_server of the client that the packet names, else, where it names no user,
 // the coa_pool of realm NULL or DEFAULT.
 func (r *request) routeCoA() {
-	cfg := r.lane.gateway.current.Load()
+	cfg := r.branch.gateway.current.Load()
 	user, err := r.newName()
 	if err != nil {
 		r.reject(OutcomeFailed, "")
@@ -174,7 +174,7 @@ func (r *request) waiting() bool {
 func (r *request) nobody() {
 	if r.broken != nil {
 		// It is wrong in a way that only shows here, and would be wrong everywhere.
-		r.source.dropped(r.client, r.lane.lane.Loop().Now(), r.peer(), r.broken)
+		r.source.dropped(r.client, r.branch.now(), r.peer(), r.broken)
 		r.finish(OutcomeFailed)
 		return
 	}
@@ -192,7 +192,7 @@ func (r *request) nobody() {
 	drops := r.pool.Fallback == FallbackDrop
 	if outcome == OutcomeNoHome || !r.pool.lives(r.code) {
 		silent := drops || r.pool.split && r.code == radius.AccountingRequest // as reject has it
-		r.lane.gateway.allDown(r.pool, r.code, map[bool]string{false: "reject", true: "silence"}[silent])
+		r.branch.gateway.allDown(r.pool, r.code, map[bool]string{false: "reject", true: "silence"}[silent])
 	}
 	if drops {
 		r.finish(outcome)

@@ -93,12 +93,12 @@ func (l *Listen) under(current *snapshot) *ListenConfig {
 
 // Serve gives a connection, or a socket for datagrams, its source.
 func (l *Listen) Serve(c *transport.Conn) (transport.User, transport.Config) {
-	s := &source{listen: l, conn: c, lane: l.gateway.laneOf(c.Lane()), id: l.gateway.ids.Add(1)}
+	s := &source{listen: l, conn: c, branch: l.gateway.branchOf(c.Lane()), id: l.gateway.ids.Add(1)}
 	if s.one = isPeer(c); s.one {
 		l.Counts.Connections.Add(1)
 		l.Counts.Open.Add(1)
 	}
-	s.last = s.lane.lane.Loop().Now()
+	s.last = s.branch.now()
 	s.timer.Init((*sourceTimer)(s))
 	return s, l.message
 }
@@ -128,7 +128,7 @@ func (l *Listen) Gone(c *transport.Conn) {
 // source is where requests come from: a connection, or a socket for datagrams. It belongs to the connection's thread.
 type source struct {
 	listen *Listen
-	lane   *lane
+	branch *branch
 	conn   *transport.Conn
 	id     uint64
 	one    bool // it is one peer's: the client is known from the beginning
@@ -158,7 +158,7 @@ func (s *source) Up(c *transport.Conn) {
 
 // identify finds the client of a connection, again after a new configuration. False: there is none, or none that may have it.
 func (s *source) identify() bool {
-	current := s.lane.gateway.current.Load()
+	current := s.branch.gateway.current.Load()
 	if s.serial == current.serial {
 		return s.client != nil
 	}
@@ -231,7 +231,7 @@ func (l *Listen) unknown(peer netip.AddrPort, now time.Time, err error) {
 }
 
 func (s *source) unknown(peer netip.AddrPort, err error) {
-	s.listen.unknown(peer, s.lane.lane.Loop().Now(), err)
+	s.listen.unknown(peer, s.branch.now(), err)
 }
 
 // Message takes a packet.
@@ -240,7 +240,7 @@ func (s *source) Message(c *transport.Conn, m *transport.Message) {
 	switch {
 	case !s.one:
 		var err error
-		if client, err = s.find(s.lane.gateway.current.Load(), m.Remote.Addr(), nil); err != nil {
+		if client, err = s.find(s.branch.gateway.current.Load(), m.Remote.Addr(), nil); err != nil {
 			s.unknown(m.Remote, err)
 			return
 		}
@@ -273,7 +273,7 @@ func (s *source) Fault(c *transport.Conn, err error) {
 	if errors.Is(err, frio.ErrTooLong) {
 		l.Counts.Dropped[radius.ReasonTooLong].Add(1)
 	}
-	l.lines.warn(l.log, s.lane.lane.Loop().Now(), "datagram", slog.Any("error", err))
+	l.lines.warn(l.log, s.branch.now(), "datagram", slog.Any("error", err))
 }
 
 // End is called when the peer has ended its direction, or is lost.
@@ -288,14 +288,14 @@ func (s *source) End(c *transport.Conn, err error) {
 	case !s.up:
 		// Who did not get through: a wrong certificate, plain text where TLS is spoken, no PROXY header, nothing in time.
 		l.Counts.Failed.Add(1)
-		l.lines.warn(l.log, s.lane.lane.Loop().Now(), "refused", slog.String("io", c.Describe()), slog.Any("error", err))
+		l.lines.warn(l.log, s.branch.now(), "refused", slog.String("io", c.Describe()), slog.Any("error", err))
 	default:
 		l.Counts.Lost.Add(1)
 		var framing *radius.Error
 		if errors.As(err, &framing) {
 			l.Counts.Dropped[framing.Reason].Add(1)
 		}
-		l.lines.warn(l.log, s.lane.lane.Loop().Now(), "lost", slog.String("io", c.Describe()), slog.Any("error", err))
+		l.lines.warn(l.log, s.branch.now(), "lost", slog.String("io", c.Describe()), slog.Any("error", err))
 	}
 	s.close()
 }
@@ -324,7 +324,7 @@ func (s *source) Leave(*transport.Conn) {
 
 // Arrive goes on with the connection on another thread.
 func (s *source) Arrive(c *transport.Conn) {
-	s.lane = s.listen.gateway.laneOf(c.Lane())
+	s.branch = s.listen.gateway.branchOf(c.Lane())
 	if s.client != nil {
 		s.arm()
 	}
@@ -340,6 +340,6 @@ func (s *source) settled() {
 // close ends the connection.
 func (s *source) close() {
 	if err := s.conn.Close(); err != nil {
-		s.listen.lines.warn(s.listen.log, s.lane.lane.Loop().Now(), "close", slog.Any("error", err))
+		s.listen.lines.warn(s.listen.log, s.branch.now(), "close", slog.Any("error", err))
 	}
 }

@@ -14,7 +14,7 @@ func (s *source) belongs(client *Client) bool {
 	if most := client.Limit.MaxConnections; most > 0 && open > int64(most) {
 		client.state.Open.Add(-1)
 		client.state.Refused.Add(1)
-		s.listen.lines.warn(s.listen.log, s.lane.lane.Loop().Now(), "too many connections", slog.String("client", client.Name),
+		s.listen.lines.warn(s.listen.log, s.branch.now(), "too many connections", slog.String("client", client.Name),
 			slog.String("peer", peerName(s.conn.RemoteAddr())), slog.Int("max_connections", most))
 		return false
 	}
@@ -37,7 +37,7 @@ func (s *source) gone() {
 // arm sets the timer to the first of the client's limits.
 func (s *source) arm() {
 	if at := s.due(); !at.IsZero() && !s.drains {
-		s.timer.Set(s.lane.lane.Loop(), at)
+		s.timer.Set(s.branch.lane.Loop(), at)
 	}
 }
 

@@ -20,11 +20,11 @@ func (s *source) request(client *Client, m *transport.Message) {
 	}
 	client.state.Requests.Add(1)
 	s.listen.Counts.Requests.Add(1)
-	l := s.lane
+	b := s.branch
 	// A client may have a counter for each code, as where they go to ports of their own, and take one port for all here.
 	key := transport.Key{Via: s.id, Peer: m.Remote, Local: m.Local, ID: uint16(p.Code())<<8 | uint16(p.ID())}
-	if e := l.table.Find(&key); e != nil {
-		before := l.ofExchange(e)
+	if e := b.table.Find(&key); e != nil {
+		before := e.Owner().(*request)
 		if [16]byte(p.Authenticator()) == before.vector {
 			before.duplicate()
 			return
@@ -32,23 +32,23 @@ func (s *source) request(client *Client, m *transport.Message) {
 		// RFC 5080, Section 2.2.2: another authenticator is another request. The client has given up the one before.
 		before.supersede()
 	}
-	if p.LoopBy(l.gateway.instance[:]) || l.gateway.marks.loops(p) {
+	if p.LoopBy(b.gateway.instance[:]) || b.gateway.marks.loops(p) {
 		client.state.Outcomes[OutcomeLoop].Add(1)
 		s.listen.lines.packet(s.listen.log, m.Time, "loop", "loop", client, m.From(s.conn), nil)
 		return
 	}
-	r := l.take()
-	if !r.begin(s, client, m, p) || !l.table.Add(&key, &r.Exchange, r) {
+	r := b.take()
+	if !r.begin(s, client, m, p) || !b.table.Add(&key, &r.Exchange, r) {
 		client.state.Outcomes[OutcomeFailed].Add(1)
 		s.listen.lines.packet(s.listen.log, m.Time, "too many requests", "too many requests", client, m.From(s.conn), nil)
 		r.memory.Free()
-		l.put(r)
+		b.put(r)
 		return
 	}
 	s.add(r)
-	l.active++
-	if l.gateway.tracing() {
-		l.traceIn(r)
+	b.active++
+	if b.gateway.tracing() {
+		b.traceIn(r)
 	}
 	r.route()
 }
@@ -61,7 +61,7 @@ func (s *source) check(client *Client, p radius.Packet) error {
 	}
 	state := client.state
 	need := client.RequireMessageAuthenticator == DemandYes || client.RequireMessageAuthenticator == DemandAuto && state.seenMA.Load()
-	if err := s.lane.keysOf(client.secretFor(cfg.Proto)).CheckRequest(p, need); err != nil {
+	if err := s.branch.keysOf(client.secretFor(cfg.Proto)).CheckRequest(p, need); err != nil {
 		return err
 	}
 	if p.Code() != radius.AccessRequest {

@@ -158,7 +158,7 @@ func TestThreads(t *testing.T) {
 	if h0.conns.Load() < 2 || h0.count.Load() < requests {
 		t.Errorf("the first home server got %d requests on %d connections", h0.count.Load(), h0.conns.Load())
 	}
-	for _, l := range g.lanes {
+	for _, l := range g.branches {
 		if l.active != 0 {
 			t.Errorf("%d are under way", l.active)
 		}

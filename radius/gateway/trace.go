@@ -10,31 +10,31 @@ import (
 )
 
 // trace writes a packet as a person reads it, hop by hop. What is secret in it shows by length only.
-func (l *lane) trace(number, what, who string, p radius.Packet) {
+func (b *branch) trace(number, what, who string, p radius.Packet) {
 	text := dict.AppendText(nil, p)
-	l.gateway.log(slog.LevelDebug, fmt.Sprintf("(%s) %s %s, id %d, %d bytes, %s\n%s", number, what, p.Code(), p.ID(), len(p), who, text))
+	b.gateway.log(slog.LevelDebug, fmt.Sprintf("(%s) %s %s, id %d, %d bytes, %s\n%s", number, what, p.Code(), p.ID(), len(p), who, text))
 }
 
-func (l *lane) traceIn(r *request) {
-	l.trace(r.name(), "received", "from client "+r.client.Name+" at "+peerName(r.peer())+", listen "+r.source.listen.Name, r.packet)
+func (b *branch) traceIn(r *request) {
+	b.trace(r.name(), "received", "from client "+r.client.Name+" at "+peerName(r.peer())+", listen "+r.source.listen.Name, r.packet)
 }
 
-func (l *lane) traceSent(request string, h *homeState, msg []byte) {
-	l.trace(request, "sent", "to home_server "+h.cfg.Name, msg)
+func (b *branch) traceSent(request string, h *homeState, msg []byte) {
+	b.trace(request, "sent", "to home_server "+h.cfg.Name, msg)
 }
 
-func (l *lane) traceBack(request string, h *homeState, p radius.Packet) {
-	l.trace(request, "received", "from home_server "+h.cfg.Name, p)
+func (b *branch) traceBack(request string, h *homeState, p radius.Packet) {
+	b.trace(request, "received", "from home_server "+h.cfg.Name, p)
 }
 
-func (l *lane) traceOut(r *request, msg []byte) {
-	l.trace(r.name(), "sent", "to client "+r.client.Name+" at "+peerName(r.peer()), msg)
+func (b *branch) traceOut(r *request, msg []byte) {
+	b.trace(r.name(), "sent", "to client "+r.client.Name+" at "+peerName(r.peer()), msg)
 }
 
 // logAccounting is accounting_log of a realm.
-func (l *lane) logAccounting(r *request) {
+func (b *branch) logAccounting(r *request) {
 	attrs := []slog.Attr{slog.String("client", r.client.Name), slog.String("peer", peerName(r.peer()))}
-	wanted := l.gateway.wanted.Load()
+	wanted := b.gateway.wanted.Load()
 	asItCame := func(v []byte) string { return strings.ToValidUTF8(string(v), "?") }
 	station := asItCame
 	if wanted.Stations != nil {
@@ -52,5 +52,5 @@ func (l *lane) logAccounting(r *request) {
 			attrs = append(attrs, slog.String(one.name, one.show(v)))
 		}
 	}
-	l.gateway.log(slog.LevelInfo, "accounting", attrs...)
+	b.gateway.log(slog.LevelInfo, "accounting", attrs...)
 }

@@ -4,13 +4,14 @@ import (
 	crand "crypto/rand"
 	"math/rand/v2"
 	"slices"
+	"time"
 
 	"github.com/frio-io/frio/radius"
 	"github.com/frio-io/frio/transport"
 )
 
-// lane is what the gateway has on one thread.
-type lane struct {
+// branch is what the gateway has on one thread.
+type branch struct {
 	gateway *Gateway
 	lane    *transport.Lane
 	table   *transport.Table
@@ -29,24 +30,24 @@ type lane struct {
 	kept     []handedList // by the number of the lane that made them
 }
 
-func newLane(g *Gateway, t *transport.Lane) *lane {
+func newBranch(g *Gateway, t *transport.Lane) *branch {
 	var seed [32]byte
 	_, _ = crand.Read(seed[:]) // it cannot fail (crypto/rand)
-	l := &lane{
+	b := &branch{
 		gateway: g, lane: t, table: transport.NewTable(t, exchangesMax),
 		keys: map[*Secret]*radius.Keys{}, random: rand.NewChaCha8(seed),
 	}
-	t.OnEnd(l.end)
-	return l
+	t.OnEnd(b.end)
+	return b
 }
 
 // end takes the timers of the home servers that are this lane's out of its loop.
-func (l *lane) end() {
-	l.gateway.mu.Lock()
-	defer l.gateway.mu.Unlock()
-	for _, h := range l.gateway.homes {
+func (b *branch) end() {
+	b.gateway.mu.Lock()
+	defer b.gateway.mu.Unlock()
+	for _, h := range b.gateway.homes {
 		for _, p := range h.ports {
-			if h.owner == l {
+			if h.owner == b {
 				p.timer.Stop()
 			}
 		}
@@ -54,63 +55,72 @@ func (l *lane) end() {
 }
 
 // keysOf returns the hash states of a secret, of this thread.
-func (l *lane) keysOf(s *Secret) *radius.Keys {
-	if k := l.keys[s]; k != nil {
+func (b *branch) keysOf(s *Secret) *radius.Keys {
+	if k := b.keys[s]; k != nil {
 		return k
 	}
-	if serial := l.gateway.current.Load().serial; serial != l.serial {
-		clear(l.keys)
-		l.serial = serial
+	if serial := b.gateway.current.Load().serial; serial != b.serial {
+		clear(b.keys)
+		b.serial = serial
 	}
 	k := radius.NewKeys([]byte(s.Reveal()))
-	l.keys[s] = k
+	b.keys[s] = k
 	return k
 }
 
 // do calls f on the lane's thread, at once if that is the caller's, whose lane is from. A loop that has no room, or has stopped, does not come to
 // it.
-func (l *lane) do(from *lane, f func()) {
-	if l == from {
+func (b *branch) do(from *branch, f func()) {
+	if b == from {
 		f()
 		return
 	}
-	_ = l.lane.Loop().Post(f)
+	_ = b.lane.Loop().Post(f)
 }
 
+// now is the time of its loop.
+func (b *branch) now() time.Time { return b.lane.Loop().Now() }
+
 // authenticator fills in a Request Authenticator: unpredictable, and unique over the secret's life (RFC 2865, Section 3).
-func (l *lane) authenticator(a *[16]byte) { _, _ = l.random.Read(a[:]) }
+func (b *branch) authenticator(a *[16]byte) { _, _ = b.random.Read(a[:]) }
 
 // pool returns the connections of this lane to a peer.
-func (l *lane) pool(p *transport.Peer) *transport.Pool {
-	pool := p.Pool(l.lane)
+func (b *branch) pool(p *transport.Peer) *transport.Pool {
+	pool := p.Pool(b.lane)
 	if pool.OnDrain == nil {
-		pool.OnDrain = func() { l.gateway.drain(l) }
-		l.pools = append(l.pools, pool)
+		pool.OnDrain = b.drain
+		b.pools = append(b.pools, pool)
 	}
 	return pool
 }
 
 // renew is called when there is another configuration.
-func (l *lane) renew(gone []*homeState) {
+func (b *branch) renew(gone []*homeState) {
 	for _, h := range gone {
-		h.retire(l)
+		h.retire(b)
 	}
-	l.pools = slices.DeleteFunc(l.pools, func(p *transport.Pool) bool {
+	b.pools = slices.DeleteFunc(b.pools, func(p *transport.Pool) bool {
 		return slices.ContainsFunc(gone, func(h *homeState) bool { return h.has(p.Peer()) })
 	})
-	l.lane.Each(func(c *transport.Conn) {
+	b.lane.Each(func(c *transport.Conn) {
 		if s, ok := c.User().(*source); ok && s.one && s.up && !s.drains && !s.identify() {
 			s.Drain(c) // what it asked as a client is answered
 		}
 	})
 }
 
+// drain is called as the program stops.
+func (b *branch) drain() {
+	b.stopping = true
+	b.drained()
+}
+
 // drained ends the connections to home servers once the program stops and nothing is under way.
-func (l *lane) drained() {
-	if !l.stopping || l.active > 0 {
+func (b *branch) drained() {
+	if !b.stopping || b.active > 0 {
 		return
 	}
-	for _, p := range l.pools {
+	for _, p := range b.pools {
 		p.Drain()
 	}
 }
