@@ -100,8 +100,11 @@ func (c *Context) New(name string) (*Context, error) {
 	return child, nil
 }
 
-// Name returns the name given at Init.
+// Name returns the name given at Init or by SetName.
 func (c *Context) Name() string { return c.name }
+
+// SetName changes the name that reports and panics show.
+func (c *Context) SetName(name string) { c.name = name }
 
 // OnFree adds a destructor. They run once, last added first, after all children were freed.
 func (c *Context) OnFree(d Destructor) {

@@ -30,11 +30,12 @@ func TestEmbedded(t *testing.T) {
 		t.Errorf("after Init: freed %v, name %q", c.ctx.Freed(), c.ctx.Name())
 	}
 	mustPanic(t, func() { c.ctx.Init(root, "again") }, "Init of context root/conn")
+	c.ctx.SetName("conn 7")
 	c.ctx.Free()
 	if !c.ctx.Freed() {
 		t.Error("not freed")
 	}
-	mustPanic(t, func() { c.ctx.Init(root, "again") }, "Init of context root/conn")
+	mustPanic(t, func() { c.ctx.Init(root, "again") }, "Init of context root/conn 7")
 	check(t, root)
 }
 
