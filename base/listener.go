@@ -31,6 +31,7 @@ type Listener struct {
 	how   Listening
 	state frio.State
 	fd    int
+	heir  Inheritance
 	reg   event.FD
 	timer event.Timer
 	batch event.Task // ends the turn's batch
@@ -52,9 +53,10 @@ type Listener struct {
 
 // Listening is what a method gives to NewListener.
 type Listening struct {
-	Addr sock.Addr
-	// Open makes the listening socket: options, bind, listen.
-	Open func() (fd int, err error)
+	Addr      sock.Addr
+	Interface string // that it is bound to
+	// Open makes the listening socket: options, bind, listen. It takes what was inherited.
+	Open func(heir *Inheritance) (fd int, err error)
 	// Closed cleans up after the socket was closed; nil: nothing to do.
 	Closed func()
 	// Identify asks who the peer of an accepted socket is; an error closes that one. nil: nobody asks.
@@ -74,6 +76,7 @@ var (
 	_ frio.PathAddresser   = (*Listener)(nil)
 	_ frio.Shard           = (*Listener)(nil)
 	_ frio.Admitter        = (*Listener)(nil)
+	_ frio.Heir            = (*Listener)(nil)
 )
 
 // NewListener makes a listener that Open opens.
@@ -147,7 +150,7 @@ func (l *Listener) Open() error {
 	if l.state == frio.StateListening {
 		return fmt.Errorf("open %s: it is open", l.Describe())
 	}
-	fd, err := l.how.Open()
+	fd, err := l.how.Open(&l.heir)
 	if err != nil {
 		return fmt.Errorf("open %s: %w", l.Describe(), err)
 	}

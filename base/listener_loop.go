@@ -125,6 +125,7 @@ func (l *Listener) Close() error {
 		_ = l.children.Close()
 	}
 	l.away.Close()
+	l.heir.Drop(l.cfg.Kernel)
 	if l.fd >= 0 {
 		l.cfg.Kernel.Close(l.fd)
 		l.fd = -1

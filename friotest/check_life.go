@@ -12,6 +12,7 @@ var lifeChecks = []check{
 	{name: "open twice", run: checkOpenTwice},
 	{name: "open after close", run: checkOpenClosed},
 	{name: "open where somebody listens", run: checkOpenTaken},
+	{name: "open with the socket of another listener", run: checkInherit},
 	{name: "operations of the other side", run: checkOtherSide},
 	{name: "accept without children", needs: noChildren, run: checkNoAccept},
 	{name: "accept with nobody there", needs: hasChildren, run: checkAcceptNobody},

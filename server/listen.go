@@ -110,6 +110,47 @@ func (l *listen) Gone(c *transport.Conn) {
 	l.counts.Open.Add(-1)
 }
 
+// inherit has l go on with the sockets of one of those that are gone, where one has the same. ready: it can be opened at once; else that one's
+// connections go on reading them, or none has them.
+func (l *listen) inherit(gone []*listen) (ready bool) {
+	for _, old := range gone {
+		if shared, ok := l.inheritFrom(old); ok {
+			return !shared
+		}
+	}
+	return false
+}
+
+func (l *listen) inheritFrom(old *listen) (shared, ok bool) {
+	to, from := l.shards(), old.shards()
+	if len(to) != len(from) {
+		return false, false
+	}
+	for i, one := range to {
+		heir, is := socketOf(one).(frio.Heir)
+		if !is {
+			return false, false
+		}
+		s, err := heir.Inherit(socketOf(from[i]))
+		if err != nil {
+			for _, one := range to[:i] {
+				_, _ = socketOf(one).(frio.Heir).Inherit(nil)
+			}
+			return false, false
+		}
+		shared = shared || s
+	}
+	return shared, true
+}
+
+// socketOf is what a stack stands on.
+func socketOf(top frio.IO) (socket frio.IO) {
+	for one := range frio.Stack(top) {
+		socket = one
+	}
+	return socket
+}
+
 func (l *listen) debug(w io.Writer, deep bool) {
 	fmt.Fprintf(w, "listen %s\n", l.name)
 	in := frio.Indent(w)

@@ -93,10 +93,12 @@ realm DEFAULT {
 }
 
 // ask sends a request to a gateway and reads its answer.
-func ask(conn net.Conn, id uint8) error {
+func ask(conn net.Conn, id uint8) error { return askFor(conn, id, "bob") }
+
+func askFor(conn net.Conn, id uint8, user string) error {
 	keys := radius.NewKeys([]byte("a"))
 	b := radius.NewRequest(nil, radius.AccessRequest, id, [16]byte{id, 1})
-	b.AddString(radius.UserName, "bob")
+	b.AddString(radius.UserName, user)
 	request, err := b.Seal(keys)
 	if err != nil {
 		return err

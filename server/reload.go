@@ -69,7 +69,7 @@ type reload struct {
 	kept     map[*listen]*listen // of the new configuration: the same of the old one
 	gone     []*listen
 	opened   []*listen
-	waiting  []*listen        // whose address one that is gone still has
+	waiting  []*listen        // whose address one that is gone has
 	late     error            // of those
 	lost     map[*listen]bool // of those: could not be opened
 }
@@ -96,6 +96,7 @@ func (r *reload) run() error {
 	left := r.targets()
 	r.refresh()
 	r.begin(r.opened)
+	r.begin(r.inherit())
 	if r.old.closeRetired(r.gone, late) {
 		for _, t := range left {
 			t.ctx.Free()
@@ -130,6 +131,23 @@ func (r *reload) load() {
 
 // errStopped is why a listen was not opened whose address is not free before Shutdown.
 var errStopped = errors.New("the server stops")
+
+// inherit gives the listens that wait for an address the sockets of who has it, and opens those that need not wait any more.
+func (r *reload) inherit() (opened []*listen) {
+	r.waiting = slices.DeleteFunc(r.waiting, func(l *listen) bool {
+		if !l.inherit(r.gone) {
+			return false
+		}
+		if err := l.io.Open(); err != nil {
+			r.lose(l, err)
+			l.ctx.Free()
+			return true
+		}
+		opened = append(opened, l)
+		return true
+	})
+	return opened
+}
 
 // openWaiting opens the listens whose addresses are free by now.
 func (r *reload) openWaiting() (opened []*listen) {

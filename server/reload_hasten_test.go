@@ -16,7 +16,7 @@ import (
 // A reload that waits for a request does so no more once the program is to end; Shutdown does, and the request is answered.
 func TestReloadHastens(t *testing.T) {
 	arrived, release := make(chan struct{}, 1), make(chan struct{})
-	text := strings.Replace(gatewayText(homeOf(t, "b", arrived, release)), "port = 0", fmt.Sprint("port = ", freePort(t)), 1)
+	text := strings.Replace(gatewayText(homeOf(t, "b", arrived, release)), "port = 0", fmt.Sprintf("port = %d\nrecv_buff = 100k", freePort(t)), 1)
 	root := talloc.Root("test")
 	defer root.Free()
 	s, err := LoadString(root, "test.conf", text, Options{Logger: slog.New(slog.DiscardHandler), Drain: time.Hour})
@@ -30,11 +30,11 @@ func TestReloadHastens(t *testing.T) {
 	go func() { asked <- ask(conn, 1) }()
 	<-arrived
 
-	// The listen of the request gets another name, so it ends, and the new one waits for its address.
+	// The listen of the request ends, and the new one waits for its address: a socket does not get its buffer of before back.
 	second := freePort(t)
 	loaded := make(chan error, 1)
 	go func() {
-		loaded <- r.load(strings.Replace(text, "listen tcp", "listen other", 1) + "server e {\nnamespace = echo\n" + tcpOn("second", second, "") + "}\n")
+		loaded <- r.load(strings.Replace(text, "recv_buff = 100k", "", 1) + "server e {\nnamespace = echo\n" + tcpOn("second", second, "") + "}\n")
 	}()
 	for {
 		if c, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", second)); err == nil {

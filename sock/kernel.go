@@ -162,6 +162,12 @@ type Kernel interface {
 	Getuid() uint32
 }
 
+// Duplicator is a Kernel that can give a socket a second descriptor. The socket is closed with the last of them.
+type Duplicator interface {
+	// Duplicate returns another close-on-exec descriptor of fd's socket. What is set on one is set on both.
+	Duplicate(fd int) (twin int, err error)
+}
+
 type kernelKey struct{}
 
 // SetKernel makes k the Kernel of ctx and all below it.

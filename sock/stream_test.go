@@ -36,7 +36,10 @@ func TestStream(t *testing.T) {
 		if remote, err := kernel.RemoteAddr(client); err != nil || remote != own {
 			t.Errorf("remote %v, %v, want %v", remote, err, own)
 		}
-		for what, fd := range map[string]int{"socket": client, "accepted": server} {
+		twin, err := kernel.(sock.Duplicator).Duplicate(server)
+		must(t, err)
+		defer kernel.Close(twin)
+		for what, fd := range map[string]int{"socket": client, "accepted": server, "duplicate": twin} {
 			flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0)
 			must(t, err)
 			exec, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0)

@@ -5,6 +5,8 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/frio-io/frio"
 	"github.com/frio-io/frio/event"
 )
@@ -36,6 +38,11 @@ func (*system) Now() time.Time { return time.Now() }
 func (*system) NewPoller() (event.Poller, error) { return event.NewPoller() }
 
 func (*system) Lookup(host string, notify func()) event.Lookup { return event.NewLookup(host, notify) }
+
+// Duplicate is Duplicator's.
+func (*system) Duplicate(fd int) (twin int, err error) {
+	return unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
+}
 
 func (*system) Getuid() uint32 { return uint32(os.Geteuid()) }
 

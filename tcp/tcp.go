@@ -69,14 +69,15 @@ func parseListen(ctx *talloc.Context, cs, sub *conf.Section) (frio.IO, error) {
 	stream := cfg.stream(k)
 	stream.Limits = limits
 	how := base.Listening{
-		Networks: base.NewNetworks(cfg.Networks),
-		Slots:    base.NewSlots(limits),
-		Counts:   new(base.Counts),
+		Interface: cfg.Interface,
+		Networks:  base.NewNetworks(cfg.Networks),
+		Slots:     base.NewSlots(limits),
+		Counts:    new(base.Counts),
 	}
 	return base.Shard(ctx, addrs, func(ctx *talloc.Context, addr netip.AddrPort) (frio.IO, error) {
 		how := how
 		how.Addr = sock.Addr{AddrPort: addr}
-		how.Open = func() (int, error) { return cfg.open(k, how.Addr) }
+		how.Open = func(heir *base.Inheritance) (int, error) { return cfg.open(k, heir, how.Addr) }
 		return base.NewListener(ctx, stream, how)
 	})
 }
@@ -93,8 +94,8 @@ func parseClient(ctx *talloc.Context, sub *conf.Section) (frio.IO, error) {
 }
 
 // open makes the listening socket.
-func (c *listenConfig) open(k sock.Kernel, addr sock.Addr) (int, error) {
-	return base.OpenSocket(k, addr, frio.Stream, c.Interface, func(fd int) error {
+func (c *listenConfig) open(k sock.Kernel, heir *base.Inheritance, addr sock.Addr) (int, error) {
+	return heir.Open(k, addr, frio.Stream, c.Interface, func(fd int) error {
 		// Connections of an earlier process that are still in TIME-WAIT must not keep the port.
 		if err := k.SetOption(fd, sock.ReuseAddr, 1); err != nil {
 			return err

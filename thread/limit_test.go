@@ -36,7 +36,7 @@ func TestLimitIsExact(t *testing.T) {
 			addr := sock.Addr{AddrPort: netip.MustParseAddrPort(fmt.Sprintf("127.0.0.%d:0", i+1))}
 			srv.io, err = base.NewListener(ctx, &base.Stream{Method: "tcp", Kernel: k, Setup: func(int, bool) error { return nil }}, base.Listening{
 				Addr: addr, Slots: slots, Counts: counts,
-				Open: func() (int, error) {
+				Open: func(*base.Inheritance) (int, error) {
 					return base.OpenSocket(k, addr, frio.Stream, "", func(int) error { return nil }, func(fd int) error { return k.Listen(fd, 1024) })
 				},
 			})

@@ -24,6 +24,7 @@ type Listener struct {
 	ctx talloc.Context
 	socket
 	set         *settings
+	heir        base.Inheritance
 	group       *group         // the sockets of its address
 	shard       int            // its number there
 	local       netip.AddrPort // the configured one before Open
@@ -52,6 +53,7 @@ var (
 	_ frio.Gated           = (*Listener)(nil)
 	_ frio.Link            = (*Listener)(nil)
 	_ frio.Shard           = (*Listener)(nil)
+	_ frio.Heir            = (*Listener)(nil)
 )
 
 func newListener(ctx *talloc.Context, set *settings, g *group) (*Listener, error) {
@@ -126,7 +128,8 @@ func (l *Listener) Open() error {
 	case l.state != frio.StateClosed:
 		return fmt.Errorf("open %s: it is open", l.Describe())
 	}
-	fd, err := l.group.openSocket(l.kernel, l.set, l.shard)
+	steered := l.heir.Waits()
+	fd, err := l.group.openSocket(l.kernel, l.set, l.shard, &l.heir)
 	if err != nil {
 		return fmt.Errorf("open %s: %w", l.Describe(), err)
 	}
@@ -134,7 +137,9 @@ func (l *Listener) Open() error {
 	if a, err := l.kernel.LocalAddr(fd); err == nil {
 		l.local = addrOf(a)
 	}
-	l.group.settle()
+	if !steered {
+		l.group.settle()
+	}
 	l.reg.Init(fd, (*listenerReady)(l))
 	if loop := l.loop; loop != nil {
 		if err = l.reg.Attach(loop); err == nil {
@@ -148,6 +153,18 @@ func (l *Listener) Open() error {
 		}
 	}
 	return nil
+}
+
+// Inherit is frio.Heir's. All shards of a port are to inherit, or none.
+func (l *Listener) Inherit(from frio.IO) (shared bool, err error) {
+	l.ctx.Touch("inherit")
+	l.heir.Drop(l.kernel)
+	old, ok := from.(*Listener)
+	if !ok || l.closed || l.state != frio.StateClosed || l.kernel != old.kernel || l.local != old.local ||
+		l.shard != old.shard || len(l.group.members) != len(old.group.members) || !l.set.fit(old.set) {
+		return false, errors.ErrUnsupported
+	}
+	return old.set.demux, l.heir.Of(l.kernel, old.fd)
 }
 
 // now is the loop's time, or the system's without one.
@@ -288,6 +305,7 @@ func (l *Listener) end() {
 	l.leave()
 	l.closeChildren(loop)
 	l.closeLeavers()
+	l.heir.Drop(l.kernel)
 	l.shut()
 	l.state = frio.StateClosed
 }

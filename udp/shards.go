@@ -29,12 +29,18 @@ type group struct {
 // shares tells whether several sockets have one port.
 func (s *settings) shares() bool { return s.ReusePort || s.Shards > 1 || s.connected }
 
-// openSocket makes the socket of member number at.
-func (g *group) openSocket(k sock.Kernel, set *settings, at int) (fd int, err error) {
+// fit tells whether a socket that was made with old can have the settings.
+func (s *settings) fit(old *settings) bool {
+	return s.Interface == old.Interface && s.ReusePort == old.ReusePort && s.connected == old.connected && s.GRO == old.GRO &&
+		base.BuffersFit([2]int{old.RecvBuff, old.SendBuff}, [2]int{s.RecvBuff, s.SendBuff})
+}
+
+// openSocket makes the socket of member number at, or goes on with the one that it has inherited.
+func (g *group) openSocket(k sock.Kernel, set *settings, at int, heir *base.Inheritance) (fd int, err error) {
 	if at != g.open {
 		return -1, fmt.Errorf("shard %d is opened before shard %d", at, g.open)
 	}
-	if fd, err = g.bind(k, set, at > 0 || set.ReusePort); err != nil {
+	if fd, err = g.bind(k, set, heir, at > 0 || set.ReusePort); err != nil {
 		return -1, err
 	}
 	if at == 0 {
@@ -52,8 +58,8 @@ func (g *group) openSocket(k sock.Kernel, set *settings, at int) (fd int, err er
 }
 
 // bind makes a socket with the group's address.
-func (g *group) bind(k sock.Kernel, set *settings, share bool) (fd int, err error) {
-	return base.OpenSocket(k, sock.Addr{AddrPort: g.addr}, frio.Datagram, set.Interface, func(fd int) error {
+func (g *group) bind(k sock.Kernel, set *settings, heir *base.Inheritance, share bool) (fd int, err error) {
+	return heir.Open(k, sock.Addr{AddrPort: g.addr}, frio.Datagram, set.Interface, func(fd int) error {
 		if share {
 			if err := k.SetOption(fd, sock.ReusePort, 1); err != nil {
 				return fmt.Errorf("reuse_port: %w", err)
@@ -103,7 +109,7 @@ func (g *group) steerOne(k sock.Kernel, set *settings, fd int) error {
 		return err
 	}
 	pair := group{addr: netip.AddrPortFrom(g.addr.Addr(), a.AddrPort.Port())}
-	second, err := pair.bind(k, set, true)
+	second, err := pair.bind(k, set, new(base.Inheritance), true)
 	if err != nil {
 		return err
 	}

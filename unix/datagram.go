@@ -25,6 +25,7 @@ type Datagram struct {
 	file        *file
 	state       frio.State
 	fd          int
+	heir        base.Inheritance
 	reg         event.FD
 	loop        *event.Loop
 	read, write func()
@@ -40,6 +41,7 @@ var (
 	_ frio.Addresser     = (*Datagram)(nil)
 	_ frio.PathAddresser = (*Datagram)(nil)
 	_ frio.Stater        = (*Datagram)(nil)
+	_ frio.Heir          = (*Datagram)(nil)
 )
 
 func newDatagram(ctx *talloc.Context, k sock.Kernel, opts *options, role frio.Role, f *file) (frio.IO, error) {
@@ -97,12 +99,28 @@ func (d *Datagram) Open() error {
 	case d.fd >= 0:
 		return fmt.Errorf("open %s: it is open", d.Describe())
 	}
-	fd, err := d.file.open(frio.Datagram, func(fd int) error { return d.opts.setBuffers(d.kernel, fd) },
+	fd, err := d.file.open(&d.heir, frio.Datagram, func(fd int) error { return d.opts.setBuffers(d.kernel, fd) },
 		func(int) error { return nil })
 	if err != nil {
 		return fmt.Errorf("open %s: %w", d.Describe(), err)
 	}
 	return d.adopt(fd, frio.StateListening)
+}
+
+// Inherit is frio.Heir's.
+func (d *Datagram) Inherit(from frio.IO) (shared bool, err error) {
+	d.ctx.Touch("inherit")
+	d.heir.Drop(d.kernel)
+	old, ok := from.(*Datagram)
+	if !ok || d.closed || d.state != frio.StateClosed || d.role == frio.Client || d.kernel != old.kernel || d.file.path != old.file.path ||
+		!base.BuffersFit(old.opts.buffers(), d.opts.buffers()) {
+		return false, errors.ErrUnsupported
+	}
+	if err := d.heir.Of(d.kernel, old.fd); err != nil {
+		return false, err
+	}
+	old.file.exists = false
+	return false, nil
 }
 
 // Connect fixes the peer. It succeeds or fails at once. The socket gets a name where the system makes one up, so that the
@@ -312,6 +330,7 @@ func (d *Datagram) Close() error {
 	d.closed, d.state = true, frio.StateClosed
 	d.reg.Detach()
 	d.loop, d.read, d.write = nil, nil, nil
+	d.heir.Drop(d.kernel)
 	if d.fd >= 0 {
 		d.kernel.Close(d.fd)
 		d.fd = -1

@@ -21,16 +21,16 @@ type file struct {
 
 func (f *file) abstract() bool { return f.path[0] == '@' }
 
-// open makes a socket with the name. A file is never there with more rights than in the end: its socket gets no more
+// open makes a socket with the name; one that was inherited has it. A file is never there with more rights than in the end: its socket gets no more
 // than the mode before bind, and is given its owner before what the umask took away.
-func (f *file) open(kind frio.Kind, before, after func(fd int) error) (int, error) {
+func (f *file) open(heir *base.Inheritance, kind frio.Kind, before, after func(fd int) error) (int, error) {
 	k := f.kernel
-	if !f.abstract() {
+	if !f.abstract() && !heir.Waits() {
 		if err := f.clear(); err != nil {
 			return -1, err
 		}
 	}
-	fd, err := base.OpenSocket(k, sock.Addr{Path: f.path}, kind, "", func(fd int) error {
+	fd, err := heir.Open(k, sock.Addr{Path: f.path}, kind, "", func(fd int) error {
 		if !f.abstract() {
 			// Where the system has it not, the file has what the umask gives for the moment until own.
 			if err := k.SetMode(fd, f.mode&0700); err != nil && err != syscall.EOPNOTSUPP {

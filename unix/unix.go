@@ -118,8 +118,8 @@ func parseListen(ctx *talloc.Context, cs, sub *conf.Section) (frio.IO, error) {
 	addr := sock.Addr{Path: cfg.Filename}
 	return base.NewListener(ctx, stream, base.Listening{
 		Addr: addr,
-		Open: func() (int, error) {
-			return f.open(frio.Stream, func(fd int) error { return cfg.setBuffers(k, fd) },
+		Open: func(heir *base.Inheritance) (int, error) {
+			return f.open(heir, frio.Stream, func(fd int) error { return cfg.setBuffers(k, fd) },
 				func(fd int) error { return k.Listen(fd, cfg.Backlog) })
 		},
 		Closed:   f.remove,
@@ -195,6 +195,8 @@ func match(allowed []int, id uint32) bool {
 	return len(allowed) == 0
 }
 
+func (o *options) buffers() [2]int { return [2]int{o.RecvBuff, o.SendBuff} }
+
 func (o *options) setBuffers(k sock.Kernel, fd int) error {
 	return base.SetBuffers(k, fd, o.RecvBuff, o.SendBuff)
 }
@@ -209,7 +211,7 @@ func (o *options) stream(k sock.Kernel) *base.Stream {
 			}
 			return nil
 		},
-		Buffers: [2]int{o.RecvBuff, o.SendBuff},
+		Buffers: o.buffers(),
 		Debug:   func(w io.Writer) { fmt.Fprintf(w, "type %s\n", o.kind()) },
 	}
 }
