@@ -33,10 +33,10 @@ type setup struct {
 	fronts     []kind
 	backs      []*home
 	accounting bool
-	pool       string        // type of frio's home_server_pool
-	clients    int           // connections that must be possible at a time
-	impatient  bool          // short times, for homes that are killed all the while
-	coalesce   time.Duration // of frio's thread { }
+	pool       string // type of frio's home_server_pool
+	clients    int    // connections that must be possible at a time
+	impatient  bool   // short times, for homes that are killed all the while
+	atOnce     bool   // frio's thread { coalesce = 0 }
 }
 
 // gateway is a running program.
@@ -211,8 +211,8 @@ func frioConfig(s setup, fronts map[kind]netip.AddrPort, certs *certificates) st
 			line("}")
 		}
 	}
-	if s.coalesce > 0 {
-		fmt.Fprintf(&b, "thread {\n\tcoalesce = %v\n}\n", s.coalesce)
+	if s.atOnce {
+		b.WriteString("thread {\n\tcoalesce = 0\n}\n")
 	}
 	b.WriteString("server gateway {\n\tnamespace = radius\n")
 	for _, k := range s.fronts {

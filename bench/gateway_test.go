@@ -22,7 +22,7 @@ func TestGateway(t *testing.T) {
 	var out bytes.Buffer
 	o := &options{
 		pairs: []pair{{kindUDP, kindUDP}, {kindTLS, kindDTLS}, {kindDTLS, kindTLS}}, programs: []program{programRadsecproxy},
-		rounds: 1, tries: 1, count: 1000, seconds: 1, window: 20, rate: 500, coalesce: time.Millisecond, json: true, dir: t.TempDir(), out: &out, log: io.Discard,
+		rounds: 1, tries: 1, count: 1000, seconds: 1, window: 20, rate: 500, atOnce: true, json: true, dir: t.TempDir(), out: &out, log: io.Discard,
 	}
 	results, err := measure(o)
 	if err != nil {
@@ -42,7 +42,7 @@ func TestGateway(t *testing.T) {
 		if r.Micros <= 0 || r.Rate <= 0 || r.Lost != 0 || r.Half <= 0 || r.Most < r.Half {
 			t.Errorf("%s, %s: %+v", r.Pair, r.Mode, r.figure)
 		}
-		if want := []string{"20 in flight", "500/s", "500/s, coalesce 1ms"}[i%3]; r.Mode != want {
+		if want := []string{"20 in flight", "500/s", "500/s, coalesce 0"}[i%3]; r.Mode != want {
 			t.Errorf("result %d is of %s, want %s", i, r.Mode, want)
 		}
 	}
@@ -64,9 +64,9 @@ func TestTable(t *testing.T) {
 }
 
 func TestFrioConfigCoalesce(t *testing.T) {
-	for d, want := range map[time.Duration]bool{0: false, time.Millisecond: true} {
-		if got := strings.HasPrefix(frioConfig(setup{coalesce: d}, nil, nil), "thread {\n\tcoalesce = 1ms\n}\n"); got != want {
-			t.Errorf("%v: there is a thread section: %t", d, got)
+	for _, atOnce := range []bool{false, true} {
+		if got := strings.HasPrefix(frioConfig(setup{atOnce: atOnce}, nil, nil), "thread {\n\tcoalesce = 0\n}\n"); got != atOnce {
+			t.Errorf("%t: there is a thread section: %t", atOnce, got)
 		}
 	}
 }

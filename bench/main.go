@@ -96,7 +96,7 @@ func speedCommand(dir string, args []string) error {
 	fs.IntVar(&o.seconds, "seconds", 5, "length of a measurement at the steady rate")
 	fs.IntVar(&o.window, "window", windowDefault, "requests in flight")
 	fs.IntVar(&o.rate, "rate", rateDefault, "requests a second of the steady rate")
-	fs.DurationVar(&o.coalesce, "coalesce", time.Millisecond, "of frio's thread { }, with which the steady rate is measured once more; 0: not")
+	fs.BoolVar(&o.atOnce, "at-once", true, "measure the steady rate once more, with frio's thread { coalesce = 0 }")
 	fs.BoolVar(&o.accounting, "accounting", false, "Accounting-Requests instead of Access-Requests")
 	fs.BoolVar(&o.json, "json", false, "print JSON, with the figures of each round")
 	if err := fs.Parse(args); err != nil {
@@ -112,9 +112,6 @@ func speedCommand(dir string, args []string) error {
 	}
 	if o.patience < 0 || o.patience > time.Hour {
 		return fmt.Errorf("patience: %v is not between 0 and an hour", o.patience)
-	}
-	if o.coalesce < 0 {
-		return fmt.Errorf("coalesce: %v is less than 0", o.coalesce)
 	}
 	var err error
 	if o.pairs, err = parsePairs(pairs); err != nil {

@@ -69,7 +69,7 @@ type options struct {
 	seconds    int           // at the steady rate
 	window     int
 	rate       int
-	coalesce   time.Duration // of frio, for the steady rate once more; 0: only without
+	atOnce     bool // the steady rate once more, with frio's coalesce = 0
 	accounting bool
 	json       bool
 	dir        string
@@ -154,38 +154,38 @@ func median(figures []figure) figure {
 // modes are what a program is measured with.
 func (o *options) modes() []string {
 	modes := []string{fmt.Sprintf("%d in flight", o.window), fmt.Sprintf("%d/s", o.rate)}
-	if o.coalesce > 0 {
-		modes = append(modes, fmt.Sprintf("%s, coalesce %v", modes[1], o.coalesce))
+	if o.atOnce {
+		modes = append(modes, modes[1]+", coalesce 0")
 	}
 	return modes
 }
 
 // measureOne measures a program in all modes. To coalesce is frio's: what the other needs at that rate is compared with it twice.
 func measureOne(o *options, p program, path string, pair pair, certs *certificates) ([]figure, error) {
-	figures, err := measureWith(o, p, path, pair, certs, 0)
-	if err != nil || o.coalesce == 0 {
+	figures, err := measureWith(o, p, path, pair, certs, false)
+	if err != nil || !o.atOnce {
 		return figures, err
 	}
 	if p == programFrio {
-		steady, err := measureWith(o, p, path, pair, certs, o.coalesce)
+		steady, err := measureWith(o, p, path, pair, certs, true)
 		return append(figures, steady...), err
 	}
 	return append(figures, figures[1]), nil
 }
 
-// measureWith starts a program and measures it with a window and at the steady rate, if it coalesces only at the latter.
-func measureWith(o *options, p program, path string, pair pair, certs *certificates, coalesce time.Duration) (figures []figure, err error) {
+// measureWith starts a program and measures it with a window and at the steady rate, with coalesce = 0 only at the latter.
+func measureWith(o *options, p program, path string, pair pair, certs *certificates, atOnce bool) (figures []figure, err error) {
 	h := newHome(pair.back, certs)
 	if err := h.start(); err != nil {
 		return nil, err
 	}
 	defer h.kill()
-	g, err := startGateway(p, path, o.dir, setup{fronts: []kind{pair.front}, backs: []*home{h}, accounting: o.accounting, coalesce: coalesce}, certs)
+	g, err := startGateway(p, path, o.dir, setup{fronts: []kind{pair.front}, backs: []*home{h}, accounting: o.accounting, atOnce: atOnce}, certs)
 	if err != nil {
 		return nil, err
 	}
 	defer g.stop()
-	if coalesce == 0 {
+	if !atOnce {
 		window, err := runLoad(o, g, h, pair.front, o.count, 0, certs)
 		if err != nil {
 			return nil, err

@@ -1,34 +1,78 @@
 package event
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 const (
 	// CoalesceMax is the most that Config.Coalesce may be.
 	CoalesceMax = 10 * time.Millisecond
-	// busyWaits is how many waits in a row must have been shorter than Coalesce before a loop rests, and worthRest how many events
-	// a rest must have brought to be worth it.
-	busyWaits = 16
+	// gatherWaits is how many waits pass between two looks at what came.
+	gatherWaits = 32
+	// worthRest is how many messages a rest must bring.
 	worthRest = 2
+	// After rests that slowed the peers down there are none for restlessMin, then twice that, up to restlessMax.
+	restlessMin = 100 * time.Millisecond
+	restlessMax = 10 * time.Second
 )
 
-// wait asks the poller for what is ready.
+// gather decides whether a loop rests. To wake up costs more than a packet does; so a busy loop with Coalesce does not sleep until the next
+// event: it rests for that long, and takes all that came meanwhile in one turn.
 //
-// A busy loop with Coalesce does not sleep until the next event: it rests for that long, and takes all that came meanwhile in one turn.
-// To wake up costs more than a packet does. A rest that brings one event has only delayed it, so the loop is then soon as it was.
+//	awake -as much comes as is worth it-> resting -less comes-> awake
+//
+// Peers that send only when they are answered are slowed down by rests, and nothing is gained. It is told by what comes from then on.
+type gather struct {
+	resting  bool
+	begun    bool // it is the first time that rests are looked at
+	waits    int  // since the last look
+	came     int
+	looked   time.Time
+	pace     float64   // messages in a pause, by what came before the rests
+	after    time.Time // no rests before
+	restless time.Duration
+}
+
+// Came says that count messages have come, which is what Config.Coalesce goes by. Thread: the loop's.
+func (l *Loop) Came(count int) { l.gather.came += count }
+
+// look is called at each wait.
+func (g *gather) look(l *Loop) {
+	if g.waits++; g.waits < gatherWaits {
+		return
+	}
+	now, pause := l.sys.Now(), float64(l.cfg.Coalesce)
+	pauses := float64(max(now.Sub(g.looked), 1)) / pause
+	came, expected := float64(g.came), g.pace*pauses
+	g.waits, g.came, g.looked = 0, 0, now
+	slower := came < expected*3/4-2*math.Sqrt(expected) // more than chance does
+	switch {
+	case !g.resting:
+		if came >= worthRest*pauses && !now.Before(g.after) {
+			g.resting, g.begun, g.pace = true, true, came/pauses
+		}
+	case slower && g.begun:
+		g.resting = false
+		g.restless = min(max(2*g.restless, restlessMin), restlessMax)
+		g.after = now.Add(g.restless)
+	case slower || came < worthRest*pauses:
+		g.resting = false
+	default:
+		g.begun, g.restless = false, 0
+		g.pace += (came/pauses - g.pace) / 8
+	}
+}
+
+// wait asks the poller for what is ready.
 func (l *Loop) wait(timeout time.Duration) (count int, err error) {
 	pause := l.cfg.Coalesce
 	if pause <= 0 || timeout == 0 {
 		return l.poller.Wait(l.batch[:], timeout)
 	}
-	if l.short < busyWaits || timeout > 0 && timeout <= pause {
-		began := l.sys.Now()
-		count, err = l.poller.Wait(l.batch[:], timeout)
-		if l.sys.Now().Sub(began) < pause {
-			l.short = min(l.short+1, busyWaits)
-		} else {
-			l.short = 0
-		}
-		return count, err
+	l.gather.look(l)
+	if !l.gather.resting || timeout > 0 && timeout <= pause {
+		return l.poller.Wait(l.batch[:], timeout)
 	}
 	// What was posted before has had its wake-up here: it must not wait for the next one.
 	if count, err = l.poller.Wait(l.batch[:], 0); count > 0 || err != nil || l.postedWaits() || l.stopping() {
@@ -36,9 +80,5 @@ func (l *Loop) wait(timeout time.Duration) (count int, err error) {
 	}
 	l.stats.Rests++
 	l.poller.Rest(pause)
-	count, err = l.poller.Wait(l.batch[:], 0)
-	if count < worthRest {
-		l.short /= 2
-	}
-	return count, err
+	return l.poller.Wait(l.batch[:], 0)
 }

@@ -29,8 +29,8 @@ type Config struct {
 	MaxClosing   int           // sockets on the closing list, default 1024
 	CloseTimeout time.Duration // default 5 s
 	MaxPosted    int           // functions waiting from Post, default 65536
-	// Coalesce, at most CoalesceMax, is how long a busy loop lets events come together before it looks for them again: a turn for several
-	// costs less than one for each, and each may be that much later. Default 0: it looks at once.
+	// Coalesce, at most CoalesceMax, is how long a busy loop lets messages come together before it looks for them again: a turn for several
+	// costs less than one for each, and each may be that much later. What is a message says Came. Default 0: it looks at once.
 	Coalesce time.Duration
 	// OnError is told, on the loop's thread, what the closing list gave up (an *AbortError) and what the poller
 	// refused; nil: counted only. It must not close the loop.
@@ -52,7 +52,7 @@ type Loop struct {
 	closed   bool // also guarded by mu, for Post
 	running  running
 	batch    [batchMax]Event
-	short    int // waits shorter than cfg.Coalesce, in a row, up to busyWaits
+	gather   gather
 	stats    Stats
 
 	slots     []slot

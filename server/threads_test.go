@@ -416,6 +416,29 @@ func TestThreadsStartFails(t *testing.T) {
 	}
 }
 
+// Where it is not said a gateway coalesces, and nothing else.
+func TestThreadsCoalesceDefault(t *testing.T) {
+	root := talloc.Root("test")
+	defer root.Free()
+	for text, want := range map[string]time.Duration{
+		gatewayText(1812): time.Millisecond,
+		strings.Replace(gatewayText(1812), "network = 4", "coalesce = 2ms", 1): 2 * time.Millisecond,
+		strings.Replace(gatewayText(1812), "network = 4", "coalesce = 0", 1):   0,
+		echoOn(tcpOn("a", 0, "")): 0,
+	} {
+		s, err := LoadString(root, "test.conf", text, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := s.pause(); got != want {
+			t.Errorf("%v, want %v:\n%s", got, want, text)
+		}
+		if _, err := s.Shutdown(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 // TestThreadsCoalesce: with `coalesce` a thread that packets keep busy lets them come together, without it it does not.
 func TestThreadsCoalesce(t *testing.T) {
 	for _, c := range []struct {

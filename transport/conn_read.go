@@ -30,6 +30,7 @@ func (c *Conn) readable() {
 // deliver lends m to the user. It lies in the lane meanwhile: nothing is allocated for it.
 func (c *Conn) deliver(m Message) {
 	l := c.lane
+	l.loop.Came(1)
 	l.message = m
 	l.message.Data, l.message.Time = m.m.Data(), l.loop.Now()
 	c.user.Message(c, &l.message)
