@@ -10,8 +10,9 @@ const (
 	CoalesceMax = 10 * time.Millisecond
 	// gatherWaits is how many waits pass between two looks at what came.
 	gatherWaits = 32
-	// worthRest is how many messages a rest must bring.
+	// worthRest is how many messages a rest must bring, and bigTurn how many a turn has on average where rests would not spare many turns.
 	worthRest = 2
+	bigTurn   = 4
 	// After rests that slowed the peers down there are none for restlessMin, then twice that, up to restlessMax.
 	restlessMin = 100 * time.Millisecond
 	restlessMax = 10 * time.Second
@@ -45,11 +46,12 @@ func (g *gather) look(l *Loop) {
 	now, pause := l.sys.Now(), float64(l.cfg.Coalesce)
 	pauses := float64(max(now.Sub(g.looked), 1)) / pause
 	came, expected := float64(g.came), g.pace*pauses
+	small := g.came < bigTurn*gatherWaits
 	g.waits, g.came, g.looked = 0, 0, now
 	slower := came < expected*3/4-2*math.Sqrt(expected) // more than chance does
 	switch {
 	case !g.resting:
-		if came >= worthRest*pauses && !now.Before(g.after) {
+		if small && came >= worthRest*pauses && !now.Before(g.after) {
 			g.resting, g.begun, g.pace = true, true, came/pauses
 		}
 	case slower && g.begun:

@@ -46,11 +46,11 @@ func (s *traffic) open(every time.Duration) {
 	s.every, s.due = every, []time.Time{s.sys.now.Add(every)}
 }
 
-// closed has count peers send, each when it was answered.
-func (s *traffic) closed(count int, delay time.Duration) {
+// closed has count peers send, each when it was answered, one step after the other.
+func (s *traffic) closed(count int, delay, step time.Duration) {
 	s.every, s.delay, s.due = 0, delay, nil
-	for range count {
-		s.due = append(s.due, s.sys.now.Add(delay))
+	for i := range count {
+		s.due = append(s.due, s.sys.now.Add(delay+time.Duration(i)*step))
 	}
 }
 
@@ -105,10 +105,12 @@ func TestCoalesce(t *testing.T) {
 		{"forty in a pause", coalesce, func(s *traffic) { s.open(25 * time.Microsecond) }, 0.9, 1, 39900},
 		{"one in a pause", coalesce, func(s *traffic) { s.open(coalesce) }, 0, 0, 999},
 		{"they are rare", coalesce, func(s *traffic) { s.open(20 * time.Millisecond) }, 0, 0, 49},
-		{"a peer that waits for each answer", coalesce, func(s *traffic) { s.closed(1, 50*time.Microsecond) }, 0, 0.2, 16000},
-		{"eight of those", coalesce, func(s *traffic) { s.closed(8, 100*time.Microsecond) }, 0, 0.2, 64000},
-		{"eight whose answers take long elsewhere", coalesce, func(s *traffic) { s.closed(8, 3700*time.Microsecond) }, 0.8, 1, 1990},
-		{"as many as keep it busy", coalesce, func(s *traffic) { s.closed(200, 0) }, 0, 0, 1},
+		{"a peer that waits for each answer", coalesce, func(s *traffic) { s.closed(1, 50*time.Microsecond, 0) }, 0, 0.2, 16000},
+		{"eight of those", coalesce, func(s *traffic) { s.closed(8, 100*time.Microsecond, 12*time.Microsecond) }, 0, 0.2, 64000},
+		{"eight whose answers take long elsewhere", coalesce, func(s *traffic) { s.closed(8, 3700*time.Microsecond, 460*time.Microsecond) }, 0.8, 1, 1990},
+		{"many that come together anyway", coalesce, func(s *traffic) { s.closed(100, 500*time.Microsecond, 0) }, 0, 0, 190000},
+		{"a hundred that come one by one", coalesce, func(s *traffic) { s.closed(100, 500*time.Microsecond, 5*time.Microsecond) }, 0, 0.2, 150000},
+		{"as many as keep it busy", coalesce, func(s *traffic) { s.closed(200, 0, 0) }, 0, 0, 1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := newTraffic(t, c.cfg)
@@ -137,7 +139,7 @@ func TestCoalesce(t *testing.T) {
 // Where rests only slow the peers down they are tried ever more seldom; and when that is over, soon enough.
 func TestCoalesceTriesSeldom(t *testing.T) {
 	s := newTraffic(t, coalesce)
-	s.closed(2, 50*time.Microsecond)
+	s.closed(2, 50*time.Microsecond, 20*time.Microsecond)
 	var shares []float64
 	for range 4 {
 		share, _ := s.run(5 * time.Second)
@@ -151,7 +153,7 @@ func TestCoalesceTriesSeldom(t *testing.T) {
 	if share, _ := s.run(time.Second); share < 0.9 {
 		t.Errorf("%.3f of the time when messages come anyway", share)
 	}
-	s.closed(1, 30*time.Millisecond)
+	s.closed(1, 30*time.Millisecond, 0)
 	s.run(time.Second)
 	if share, _ := s.run(time.Second); share > 0 {
 		t.Errorf("%.3f of the time when they are rare", share)

@@ -43,6 +43,14 @@ func (r *request) window(h *homeState) time.Duration {
 
 // expire is called when the home server that was asked last has had its time.
 func (r *request) expire(now time.Time) {
+	if r.held {
+		if r.resends() {
+			r.resume()
+		} else {
+			r.nobody()
+		}
+		return
+	}
 	last := &r.calls[r.sent-1]
 	if last.active() && !last.late {
 		// One whose connection died was not kept waiting by its home server.
@@ -253,6 +261,9 @@ func (c *call) gone(err error) {
 		c.port().broke(r.branch.now(), err)
 	}
 	r.avoid(c.home)
+	if c.pool == r.pool {
+		r.missing = c.index
+	}
 	last := c == &r.calls[r.sent-1]
 	if last && !c.wire && c != r.again {
 		r.sent-- // nothing was sent

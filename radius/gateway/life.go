@@ -162,6 +162,7 @@ func (p *port) become(next life, now time.Time) {
 		p.since = now
 	}
 	if next == zombie {
+		p.lostAt.Store(now.UnixNano())
 		p.trialAt.Store(now.Add(probePace).UnixNano())
 		p.answers = 0
 		p.arm(0)

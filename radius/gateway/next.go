@@ -19,6 +19,7 @@ func (r *request) advance() bool {
 			return true
 		}
 		r.skip |= 1 << i
+		r.missing = i
 	}
 	return false
 }
@@ -52,7 +53,7 @@ func (r *request) fallBack() bool {
 		r.branch.gateway.allDown(r.pool, r.code, "realm DEFAULT")
 	}
 	before, had := r.pool, r.skip
-	r.realm, r.pool, r.skip = other, pool, 0
+	r.realm, r.pool, r.skip, r.missing = other, pool, 0, -1
 	for i := range before.size() {
 		if had>>i&1 != 0 {
 			r.avoid(before.home(i))

@@ -34,6 +34,7 @@ type port struct {
 	missed    atomic.Int64           // when an attempt began that was last reported for finding nobody
 	asked     atomic.Bool            // the owner is to look
 	knows     atomic.Bool            // it has answered a Status-Server
+	lostAt    atomic.Int64           // when it became a zombie
 	trialAt   atomic.Int64           // when the next request may be let through to see whether it is back
 	failure   atomic.Pointer[string] // why it did not answer, the last time
 	told      atomic.Bool            // since its last answer a line said that a connection was lost

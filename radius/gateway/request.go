@@ -40,6 +40,9 @@ type request struct {
 	unfit    bool          // a home server has answered what cannot be relayed
 	broken   *radius.Error // it cannot be made into a packet for a home server
 	trial    bool          // the home server does not answer by what is known: the wait is short
+	missing  int           // the home server of the pool that could not be asked last, or was lost with the request; below 0: none
+	held     bool          // it waits for that one
+	holds    int           // how often it has
 	timer    event.Timer
 }
 
@@ -112,6 +115,7 @@ func (r *request) begin(s *source, client *Client, m *transport.Message, p radiu
 	r.code, r.id, r.vector = p.Code(), p.ID(), [16]byte(p.Authenticator())
 	r.began, r.serial = m.Time, 0
 	r.skip, r.sent, r.again, r.patient, r.trial, r.restores, r.unfit, r.broken = 0, 0, nil, false, false, false, false, nil
+	r.missing, r.held, r.holds = -1, false, 0
 	return true
 }
 
@@ -127,6 +131,10 @@ func (r *request) duplicate() {
 		if r.source.conn.Send(&r.addr, r.Answer()) == nil {
 			r.source.listen.Counts.Answers.Add(1)
 		}
+		return
+	}
+	if r.held {
+		r.resume()
 		return
 	}
 	// The home server that was asked last: the one before has had its time.

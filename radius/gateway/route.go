@@ -155,7 +155,7 @@ func (s *snapshot) nasOf(p radius.Packet) *Client {
 
 // ask sends the request to a home server, or answers that there is none.
 func (r *request) ask() {
-	if !r.proceed() && !r.waiting() {
+	if !r.proceed() && !r.waiting() && !r.hold() {
 		r.nobody()
 	}
 }

@@ -88,7 +88,7 @@ func TestWhyDown(t *testing.T) {
 // A home server that closes connections with requests on them is no zombie. The first one is said, and the next after an answer.
 func TestWhyLost(t *testing.T) {
 	w := newWorld(t, udpListen+homeText(0, "\tproto = tcp\n\tstatus_check = none\n")+poolText)
-	h := w.streamHome(2)
+	h := w.streamHome(20)
 	nas := w.udp(w.nas, "192.0.2.2:4000", nil)
 	ask := func(id uint8, want radius.Code) {
 		t.Helper()
@@ -104,6 +104,7 @@ func TestWhyLost(t *testing.T) {
 	if w.logged(line) != 1 {
 		t.Errorf("it was said %d times", w.logged(line))
 	}
+	h.closes = 0
 	ask(2, radius.AccessAccept)
 	h.closes = 1
 	ask(3, radius.AccessAccept)

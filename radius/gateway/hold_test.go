@@ -1,0 +1,124 @@
+package gateway
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/frio-io/frio/radius"
+)
+
+// The only home server is restarted: what is under way, and what comes meanwhile, is answered. A client over datagrams sends each again, as the
+// standard has it; where the home server is on a connection nobody needs that.
+func TestHoldRestart(t *testing.T) {
+	for _, stack := range []string{"udp", "tcp", "tls+tcp"} {
+		t.Run(stack, func(t *testing.T) {
+			pre := &world{T: t}
+			w := newWorld(t, udpListen+pre.homeOnText(0, stack, acctHere(stack))+poolText)
+			h := w.homeOn(0, stack)
+			nas := w.udp(w.nas, "192.0.2.2:4000", nil)
+			send := func(id uint8) { nas.send("192.0.2.1:1812", access(id, fmt.Sprint("user", id), "hello")) }
+			h.silent = true
+			for id := range uint8(5) {
+				send(id)
+			}
+			w.until("they are there", func() bool { return h.count == 5 })
+			h.die()
+			w.pass(50 * time.Millisecond)
+			for id := range uint8(5) {
+				if stack == "udp" {
+					send(id) // by which it is found out
+				}
+				send(5 + id)
+			}
+			w.pass(400 * time.Millisecond)
+			if n := len(nas.got); n != 0 {
+				t.Fatalf("%d answers while it is away", n)
+			}
+			h = w.homeOn(0, stack)
+			if stack == "udp" {
+				w.pass(400 * time.Millisecond)
+				if h.count != 0 {
+					t.Errorf("it got %d packets that no client sent again", h.count)
+				}
+				for id := range uint8(10) {
+					send(id)
+				}
+			}
+			for range 10 {
+				data := nas.receive()
+				if p := w.reply(data, access(data[1], fmt.Sprint("user", data[1]), "hello")); p.Code() != radius.AccessAccept {
+					t.Errorf("request %d: %v", data[1], p.Code())
+				}
+			}
+			if h.count != 10 {
+				t.Errorf("it got %d, back again", h.count)
+			}
+			w.idle()
+		})
+	}
+}
+
+// Who has been away for longer than a moment keeps nobody waiting.
+func TestHoldIsShort(t *testing.T) {
+	for _, stack := range []string{"udp", "tcp"} {
+		t.Run(stack, func(t *testing.T) {
+			pre := &world{T: t}
+			w := newWorld(t, udpListen+pre.homeOnText(0, stack, acctHere(stack)+"\tstatus_check = none\n")+poolText)
+			w.homeOn(0, stack).die()
+			nas := w.udp(w.nas, "192.0.2.2:4000", nil)
+			ask := func(id uint8) time.Duration {
+				t.Helper()
+				began := w.sim.Now()
+				req := access(id, "bob", "hello")
+				nas.send("192.0.2.1:1812", req)
+				if p := w.reply(nas.receive(), req); p.Code() != radius.AccessReject {
+					t.Errorf("request %d: %v", id, p.Code())
+				}
+				return w.sim.Now().Sub(began)
+			}
+			if d := ask(1); d < holdMax || d > holdMax+10*time.Millisecond {
+				t.Errorf("the first was answered after %v, want %v", d, holdMax)
+			}
+			for id := range uint8(10) {
+				if d := ask(2 + id); d > 10*time.Millisecond {
+					t.Errorf("one that came later was answered after %v", d)
+				}
+			}
+			w.idle()
+		})
+	}
+}
+
+// With somebody else to ask nobody waits.
+func TestHoldWithAnother(t *testing.T) {
+	pre := &world{T: t}
+	w := newWorld(t, udpListen+pre.homeOnText(0, "tcp", acctHere("tcp"))+pre.homeOnText(1, "tcp", acctHere("tcp"))+poolTwo)
+	w.homeOn(0, "tcp").die()
+	w.homeOn(1, "tcp")
+	nas := w.udp(w.nas, "192.0.2.2:4000", nil)
+	began := w.sim.Now()
+	req := access(1, "bob", "hello")
+	nas.send("192.0.2.1:1812", req)
+	if p := w.reply(nas.receive(), req); p.Code() != radius.AccessAccept || w.sim.Now().Sub(began) > 50*time.Millisecond {
+		t.Errorf("%v after %v", p.Code(), w.sim.Now().Sub(began))
+	}
+}
+
+// A home server that closes the connection with each answer answers all that were sent together.
+func TestHoldCloses(t *testing.T) {
+	w := newWorld(t, udpListen+homeText(0, "\tproto = tcp\n\tstatus_check = none\n")+poolText)
+	h := w.streamHome(0)
+	h.once = true
+	nas := w.udp(w.nas, "192.0.2.2:4000", nil)
+	for id := range uint8(5) {
+		nas.send(gatewayAddr+":1812", access(id, "bob", "hello"))
+	}
+	for range 5 {
+		data := nas.receive()
+		if p := w.reply(data, access(data[1], "bob", "hello")); p.Code() != radius.AccessAccept {
+			t.Errorf("request %d: %v", data[1], p.Code())
+		}
+	}
+	w.idle()
+}
