@@ -13,26 +13,28 @@ const (
 	// worthRest is how many messages a rest must bring, and bigTurn how many a turn has on average where rests would not spare many turns.
 	worthRest = 2
 	bigTurn   = 4
-	// After rests that slowed the peers down there are none for restlessMin, then twice that, up to restlessMax.
-	restlessMin = 100 * time.Millisecond
-	restlessMax = 10 * time.Second
+	// What was found out about rests holds for termMin, and for twice as long each time that it is found out again, up to termMax.
+	termMin = 100 * time.Millisecond
+	termMax = 10 * time.Second
 )
 
 // gather decides whether a loop rests. To wake up costs more than a packet does; so a busy loop with Coalesce does not sleep until the next
 // event: it rests for that long, and takes all that came meanwhile in one turn.
 //
-//	awake -as much comes as is worth it-> resting -less comes-> awake
+//	awake -as much comes as is worth it-> trial -it goes on coming-> resting -less comes, or the term is over-> awake
+//	                                      trial -less comes-> awake, for a term
 //
-// Peers that send only when they are answered are slowed down by rests, and nothing is gained. It is told by what comes from then on.
+// Peers that send only when they are answered are slowed down by rests, and nothing is gained. What came before the trial tells.
 type gather struct {
-	resting  bool
-	begun    bool // it is the first time that rests are looked at
-	waits    int  // since the last look
-	came     int
-	looked   time.Time
-	pace     float64   // messages in a pause, by what came before the rests
-	after    time.Time // no rests before
-	restless time.Duration
+	resting bool // on trial too
+	trial   bool
+	waits   int // since the last look
+	came    int
+	looked  time.Time
+	pace    float64 // messages in a pause, by what came before the rests
+	good    bool    // by the last trial
+	term    time.Duration
+	until   time.Time // when the term is over
 }
 
 // Came says that count messages have come, which is what Config.Coalesce goes by. Thread: the loop's.
@@ -48,21 +50,23 @@ func (g *gather) look(l *Loop) {
 	came, expected := float64(g.came), g.pace*pauses
 	small := g.came < bigTurn*gatherWaits
 	g.waits, g.came, g.looked = 0, 0, now
-	slower := came < expected*3/4-2*math.Sqrt(expected) // more than chance does
+	enough, slower := came >= worthRest*pauses, came < expected*3/4-2*math.Sqrt(expected) // more than chance does
 	switch {
 	case !g.resting:
-		if small && came >= worthRest*pauses && !now.Before(g.after) {
-			g.resting, g.begun, g.pace = true, true, came/pauses
+		if small && enough && !now.Before(g.until) {
+			g.resting, g.trial, g.pace = true, true, came/pauses
 		}
-	case slower && g.begun:
-		g.resting = false
-		g.restless = min(max(2*g.restless, restlessMin), restlessMax)
-		g.after = now.Add(g.restless)
-	case slower || came < worthRest*pauses:
-		g.resting = false
-	default:
-		g.begun, g.restless = false, 0
-		g.pace += (came/pauses - g.pace) / 8
+	case g.trial:
+		g.trial, g.resting = false, !slower
+		if g.good == g.resting {
+			g.term = min(2*g.term, termMax)
+		}
+		if g.good != g.resting || g.term == 0 {
+			g.good, g.term = g.resting, termMin
+		}
+		g.until = now.Add(g.term)
+	case slower || !enough || !now.Before(g.until):
+		g.resting, g.until = false, now
 	}
 }
 

@@ -149,9 +149,14 @@ func TestCoalesceTriesSeldom(t *testing.T) {
 		t.Errorf("shares of the time: %v", shares)
 	}
 	s.open(250 * time.Microsecond)
-	s.run(restlessMax)
+	s.run(termMax)
 	if share, _ := s.run(time.Second); share < 0.9 {
 		t.Errorf("%.3f of the time when messages come anyway", share)
+	}
+	s.closed(8, 100*time.Microsecond, 12*time.Microsecond) // which is slowed down from the start
+	s.run(termMax)
+	if share, n := s.run(time.Second); share > 0.2 || n < 64000 {
+		t.Errorf("%.3f of the time when peers wait for answers, %d messages", share, n)
 	}
 	s.closed(1, 30*time.Millisecond, 0)
 	s.run(time.Second)

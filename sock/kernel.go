@@ -92,7 +92,7 @@ type Kernel interface {
 	// Listen with backlog 0, or above it, takes the system's maximum.
 	Listen(fd, backlog int) error
 	// Accept returns a non-blocking, close-on-exec socket and the peer, as the call gave it: a peer that has reset
-	// meanwhile has no RemoteAddr any more.
+	// meanwhile has no RemoteAddr any more. Some descriptors are left for what is not accepted: EMFILE comes before the last one is used.
 	Accept(fd int) (child int, peer Addr, err error)
 	// Connect is nil when connected, EAGAIN when on the way (EINPROGRESS, EALREADY, EINTR) — except that a Local socket
 	// whose peer's backlog is full gives ENOBUFS: nothing is on the way, try again later. Called again once it is up it is nil.

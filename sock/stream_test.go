@@ -210,3 +210,44 @@ func TestDescriptorsExhausted(t *testing.T) {
 	want(t, "accept", err, syscall.EMFILE)
 	accept(t, l)
 }
+
+// Accept leaves some descriptors, and what it does not take waits.
+func TestDescriptorsReserved(t *testing.T) {
+	l, own := listener(t, sock.Inet4, inet("127.0.0.1", 0))
+	for range 3 {
+		fd := socket(t, sock.Inet4, frio.Stream)
+		if err := kernel.Connect(fd, own); err != nil {
+			want(t, "connect", err, syscall.EAGAIN)
+		}
+	}
+	next, err := kernel.(sock.Duplicator).Duplicate(l)
+	must(t, err)
+	must(t, kernel.Close(next))
+	k := sock.Reserving(next + 1)
+	await(t, l, unix.POLLIN)
+	first, _, err := k.Accept(l)
+	must(t, err)
+	second, _, err := k.Accept(l) // its number is kept back, but it is there
+	must(t, err)
+	if first != next || second != next+1 {
+		t.Fatalf("descriptors %d and %d, want %d and the next", first, second, next)
+	}
+	for range 2 {
+		_, _, err = k.Accept(l)
+		want(t, "accept into the reserve", err, syscall.EMFILE)
+	}
+	for range 3 { // what others use
+		fd := socket(t, sock.Inet4, frio.Stream)
+		if fd < next+2 {
+			t.Errorf("descriptor %d is in use", fd)
+		}
+	}
+	must(t, k.Close(first))
+	third, _, err := k.Accept(l)
+	must(t, err)
+	if third != first {
+		t.Errorf("descriptor %d, want %d", third, first)
+	}
+	must(t, k.Close(second))
+	must(t, k.Close(third))
+}

@@ -25,7 +25,10 @@ import (
 //	systemRows              rows of the errno table that only this system has
 var System Kernel = new(system)
 
-type system struct{ backend }
+type system struct {
+	backend
+	reserve reserve
+}
 
 var _ Kernel = (*system)(nil)
 
