@@ -12,7 +12,7 @@ const (
 	gatherWaits = 32
 	// worthRest is how many messages a rest must bring, and bigTurn how many a turn has on average where rests would not spare many turns.
 	worthRest = 2
-	bigTurn   = 4
+	bigTurn   = 2
 	// What was found out about rests holds for termMin, and for twice as long each time that it is found out again, up to termMax.
 	termMin = 100 * time.Millisecond
 	termMax = 10 * time.Second

@@ -107,7 +107,7 @@ func TestCoalesce(t *testing.T) {
 		{"they are rare", coalesce, func(s *traffic) { s.open(20 * time.Millisecond) }, 0, 0, 49},
 		{"a peer that waits for each answer", coalesce, func(s *traffic) { s.closed(1, 50*time.Microsecond, 0) }, 0, 0.2, 16000},
 		{"eight of those", coalesce, func(s *traffic) { s.closed(8, 100*time.Microsecond, 12*time.Microsecond) }, 0, 0.2, 64000},
-		{"eight whose answers take long elsewhere", coalesce, func(s *traffic) { s.closed(8, 3700*time.Microsecond, 460*time.Microsecond) }, 0.8, 1, 1990},
+		{"eight whose answers take long elsewhere", coalesce, func(s *traffic) { s.closed(8, 3700*time.Microsecond, 460*time.Microsecond) }, 0, 1, 1990},
 		{"many that come together anyway", coalesce, func(s *traffic) { s.closed(100, 500*time.Microsecond, 0) }, 0, 0, 190000},
 		{"a hundred that come one by one", coalesce, func(s *traffic) { s.closed(100, 500*time.Microsecond, 5*time.Microsecond) }, 0, 0.2, 150000},
 		{"as many as keep it busy", coalesce, func(s *traffic) { s.closed(200, 0, 0) }, 0, 0, 1},
