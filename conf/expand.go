@@ -63,7 +63,10 @@ func (p *parser) expand(pair *Pair, chain int) {
 			return
 		}
 	}
+	was := p.private
+	p.private = was || namesSecret(pair.Name)
 	value, err := p.join(pair.scope, pair.parts, chain)
+	p.private = was
 	if err != nil {
 		pair.err = err
 		return
@@ -123,10 +126,23 @@ func (p *parser) environment(one part) (string, *Error) {
 	return text, nil
 }
 
+// namesSecret tells whether the value of a key is nothing to show, whatever it is decoded to.
+func namesSecret(key string) bool {
+	key = strings.ToLower(key)
+	return strings.Contains(key, "secret") || strings.Contains(key, "password")
+}
+
+// failPrivate is the mistake of a reference in a secret, which may be a part of it that only looks like one.
+func (p *parser) failPrivate(one part) *Error {
+	return p.fail(&Error{one.pos, "it refers to something that is not there", "in single quotes `$` stands for itself"})
+}
+
 // value returns what the reference one stands for.
 func (p *parser) value(scope *Section, one part, chain int) (string, *Error) {
 	to, msg := p.resolve(scope, one.text)
 	switch {
+	case msg != "" && p.private && !strings.HasPrefix(one.text, "ENV."):
+		return "", p.failPrivate(one)
 	case msg != "":
 		return "", p.fail(&Error{one.pos, "`${" + one.text + "}`: " + msg, p.nearVariable(scope, one.text)})
 	case to.text != nil:

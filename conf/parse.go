@@ -24,6 +24,7 @@ type parser struct {
 	bytes     int
 	expanded  int // by references and templates, against expandBase and expandFactor
 	overflow  *Error
+	private   bool    // what is being expanded is not to be shown
 	pending   []*Pair // values that wait for what follows
 	steps     int     // work done: what the linear-time test counts
 }

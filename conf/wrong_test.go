@@ -176,6 +176,10 @@ func TestWrong(t *testing.T) {
 		// references
 		{"unknown variable", "lib = /usr\nname = \"${lob}/x\"\n",
 			"t:1:1: unknown key `lib`\nt:2:9: `${lob}`: no such variable, did you mean `lib`?"},
+		{"unknown variable in a secret", "client a {\n\tsecret = \"x${Hunter2}\"\n}\n",
+			"t:2:13: it refers to something that is not there, in single quotes `$` stands for itself"},
+		{"environment in a secret", "client a {\n\tsecret = \"$ENV{NONE}\"\n}\n",
+			"t:2:12: environment variable `NONE` is not set"},
 		{"unknown path", "name = a${tcp.x}\ntcp {\n\tport = 1\n}\n", "t:1:9: `${tcp.x}`: no such variable"},
 		{"environment", "name = x$ENV{NONE}\n", "t:1:9: environment variable `NONE` is not set"},
 		{"environment by name", "name = x${ENV.NONE}\n", "t:1:9: `${ENV.NONE}`: environment variable `NONE` is not set"},
