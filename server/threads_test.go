@@ -421,7 +421,7 @@ func TestThreadsCoalesceDefault(t *testing.T) {
 	root := talloc.Root("test")
 	defer root.Free()
 	for text, want := range map[string]time.Duration{
-		gatewayText(1812): time.Millisecond,
+		gatewayText(1812): 1500 * time.Microsecond,
 		strings.Replace(gatewayText(1812), "network = 4", "coalesce = 2ms", 1): 2 * time.Millisecond,
 		strings.Replace(gatewayText(1812), "network = 4", "coalesce = 0", 1):   0,
 		echoOn(tcpOn("a", 0, "")): 0,
