@@ -251,3 +251,42 @@ func TestDescriptorsReserved(t *testing.T) {
 	must(t, k.Close(second))
 	must(t, k.Close(third))
 }
+
+// The reserve is not used up by connections that come and go: only the one that found it out is in it.
+func TestDescriptorsReservedLong(t *testing.T) {
+	const clients = 8
+	l, own := listener(t, sock.Inet4, inet("127.0.0.1", 0))
+	for range clients {
+		fd := socket(t, sock.Inet4, frio.Stream)
+		if err := kernel.Connect(fd, own); err != nil {
+			want(t, "connect", err, syscall.EAGAIN)
+		}
+	}
+	next, err := kernel.(sock.Duplicator).Duplicate(l)
+	must(t, err)
+	must(t, kernel.Close(next))
+	k := sock.Reserving(next + 1)
+	accept := func() int {
+		await(t, l, unix.POLLIN)
+		fd, _, err := k.Accept(l)
+		must(t, err)
+		return fd
+	}
+	first := accept()
+	kept := accept()
+	for range clients - 3 {
+		must(t, k.Close(first))
+		if first = accept(); first != next {
+			t.Errorf("descriptor %d, want %d", first, next)
+		}
+		fd, _, err := k.Accept(l)
+		if err == nil {
+			t.Errorf("descriptor %d of the reserve", fd)
+			closeLater(t, fd)
+			break
+		}
+		want(t, "accept into the reserve", err, syscall.EMFILE)
+	}
+	must(t, k.Close(first))
+	must(t, k.Close(kept))
+}
