@@ -45,6 +45,7 @@ func (r *request) window(h *homeState) time.Duration {
 func (r *request) expire(now time.Time) {
 	if r.held {
 		if r.resends() {
+			r.holds++
 			r.resume()
 		} else {
 			r.nobody()

@@ -21,7 +21,6 @@ func (r *request) hold() bool {
 		next = end
 	}
 	r.held = true
-	r.holds++
 	r.timer.Set(r.branch.lane.Loop(), next)
 	return true
 }
@@ -35,8 +34,10 @@ func (r *request) resends() bool {
 func (r *request) resume() {
 	r.held = false
 	had := r.sent
-	if had > 0 {
-		r.sent-- // the call that was lost makes room
+	if had == homesMax || had > 0 && r.calls[had-1].home == r.pool.home(r.missing) {
+		// The call that was lost makes room, but what it has sent counts.
+		r.sent--
+		r.again = &r.calls[r.sent]
 	}
 	if r.try(r.missing) {
 		return

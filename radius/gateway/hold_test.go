@@ -122,3 +122,51 @@ func TestHoldCloses(t *testing.T) {
 	}
 	w.idle()
 }
+
+// However often its client sends it again, a request that waits is not tried without a pause.
+func TestHoldManyCopies(t *testing.T) {
+	pre := &world{T: t}
+	w := newWorld(t, udpListen+pre.homeOnText(0, "tcp", acctHere("tcp"))+poolText)
+	w.homeOn(0, "tcp").die()
+	nas := w.udp(w.nas, "192.0.2.2:4000", nil)
+	const copies, tries = 100, 10 // far fewer pauses than ten fit into holdMax
+	for range copies {
+		nas.send("192.0.2.1:1812", access(1, "bob", "hello"))
+		w.pass(time.Millisecond)
+	}
+	failed := &w.gateway.current.Load().Homes[0].state.ports[0].counts.Failed
+	w.until("it is answered", func() bool { return len(nas.got) > 0 || failed.Load() > copies+tries })
+	if n := failed.Load(); n > copies+tries {
+		t.Errorf("it was tried %d times", n)
+	}
+}
+
+// A home server that was asked before counts, when the request waits for another one: there is no third.
+func TestHoldAsksTwo(t *testing.T) {
+	pre := &world{T: t}
+	var homes string
+	for i := range 3 {
+		homes += pre.homeOnText(i, "tcp", acctHere("tcp")+"\tstatus_check = none\n\tresponse_window = 2\n")
+	}
+	w := newWorld(t, udpListen+homes+"home_server_pool all {\n\ttype = fail-over\n\thome_server = h0\n\thome_server = h1\n\thome_server = h2\n}\n"+
+		"realm DEFAULT {\n\tpool = all\n}\n")
+	third := w.gateway.current.Load().Homes[2].state.ports[0]
+	third.now.Store(uint32(dead))
+	third.knows.Store(true) // no request is let through to see
+	h := []*home{w.homeOn(0, "tcp"), nil, w.homeOn(2, "tcp")}
+	h[0].silent = true
+	nas := w.udp(w.nas, "192.0.2.2:4000", nil)
+	req := access(1, "bob", "hello")
+	nas.send("192.0.2.1:1812", req)
+	w.until("the first is asked", func() bool { return h[0].count == 1 })
+	h[0].die()
+	w.pass(50 * time.Millisecond) // the second is not there either
+	h[1] = w.homeOn(1, "tcp")
+	h[1].silent = true
+	w.until("the second is asked", func() bool { return h[1].count == 1 })
+	third.now.Store(uint32(alive))
+	if p := w.reply(nas.receive(), req); p.Code() != radius.AccessReject || h[2].count != 0 {
+		t.Errorf("%v; the third got %d", p.Code(), h[2].count)
+	}
+	w.idle()
+}

@@ -35,14 +35,14 @@ type request struct {
 	skip     uint64 // bit n: home server n of the pool is not asked any more
 	calls    [homesMax]call
 	sent     int           // of calls
-	again    *call         // the one that went to the same home server once more, on another connection; nil: none has
+	again    *call         // the one that has the place of one that was lost, mostly to the same home server on another connection; nil: none
 	patient  bool          // its last home server has had its time, and gets it once more
 	unfit    bool          // a home server has answered what cannot be relayed
 	broken   *radius.Error // it cannot be made into a packet for a home server
 	trial    bool          // the home server does not answer by what is known: the wait is short
 	missing  int           // the home server of the pool that could not be asked last, or was lost with the request; below 0: none
 	held     bool          // it waits for that one
-	holds    int           // how often it has
+	holds    int           // how often that has been tried again without a copy from the client
 	timer    event.Timer
 }
 
