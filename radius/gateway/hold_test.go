@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"fmt"
+	"log/slog"
 	"testing"
 	"time"
 
@@ -170,3 +171,25 @@ func TestHoldAsksTwo(t *testing.T) {
 	}
 	w.idle()
 }
+
+// Other threads learn that a home server is a zombie together with when it became one: what they ask meanwhile waits.
+func TestHoldOtherThread(t *testing.T) {
+	w := newWorld(t, udpListen+homeText(0, "")+poolText)
+	p := w.gateway.current.Load().Homes[0].state.ports[0]
+	told := 0
+	w.gateway.opt.Logger = slog.New(slog.NewTextHandler(writerFunc(func(line []byte) (int, error) {
+		if told++; !p.wasThere(w.lane.Loop().Now()) {
+			t.Errorf("it was not there a moment ago, when this is said: %s", line)
+		}
+		return len(line), nil
+	}), nil))
+	p.become(zombie, w.lane.Loop().Now())
+	if told != 1 {
+		t.Errorf("%d lines", told)
+	}
+	p.become(alive, w.lane.Loop().Now()) // and no timer is left
+}
+
+type writerFunc func([]byte) (int, error)
+
+func (f writerFunc) Write(b []byte) (int, error) { return f(b) }

@@ -137,6 +137,9 @@ func (p *port) decide() {
 
 // become changes the life and says so, once.
 func (p *port) become(next life, now time.Time) {
+	if next == zombie {
+		p.lostAt.Store(now.UnixNano()) // before the life: who reads that one asks when it began
+	}
 	p.now.Store(uint32(next))
 	level := slog.LevelWarn
 	if next == alive {
@@ -162,7 +165,6 @@ func (p *port) become(next life, now time.Time) {
 		p.since = now
 	}
 	if next == zombie {
-		p.lostAt.Store(now.UnixNano())
 		p.trialAt.Store(now.Add(probePace).UnixNano())
 		p.answers = 0
 		p.arm(0)
