@@ -19,6 +19,9 @@ func (r *request) try(i int) bool {
 	if err := r.branch.pool(h.port(r.code).peer).Start(&c.Call, c); err != nil && !c.handOver(err) {
 		r.sent--
 		c.refuses(err)
+		if err != transport.ErrBusy { // who has enough to do has not been away
+			r.missing = i
+		}
 		return false
 	}
 	window := r.window(h)

@@ -193,3 +193,24 @@ func TestHoldOtherThread(t *testing.T) {
 type writerFunc func([]byte) (int, error)
 
 func (f writerFunc) Write(b []byte) (int, error) { return f(b) }
+
+// Nobody waits for a home server that is there and has as many requests as it may have.
+func TestHoldNotWhenBusy(t *testing.T) {
+	for _, stack := range []string{"udp", "tcp"} {
+		t.Run(stack, func(t *testing.T) {
+			pre := &world{T: t}
+			w := newWorld(t, udpListen+pre.homeOnText(0, stack, acctHere(stack)+"\tmax_outstanding = 1\n")+poolText)
+			h := w.homeOn(0, stack)
+			h.silent = true
+			nas := w.udp(w.nas, "192.0.2.2:4000", nil)
+			nas.send("192.0.2.1:1812", access(1, "bob", "hello"))
+			w.until("it is busy", func() bool { return h.count == 1 })
+			began := w.sim.Now()
+			req := access(2, "bob", "hello")
+			nas.send("192.0.2.1:1812", req)
+			if p := w.reply(nas.receive(), req); p.Code() != radius.AccessReject || w.sim.Now().Sub(began) > 10*time.Millisecond {
+				t.Errorf("%v after %v", p.Code(), w.sim.Now().Sub(began))
+			}
+		})
+	}
+}

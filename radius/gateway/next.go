@@ -19,7 +19,6 @@ func (r *request) advance() bool {
 			return true
 		}
 		r.skip |= 1 << i
-		r.missing = i
 	}
 	return false
 }
