@@ -121,6 +121,20 @@ func (l *listen) inherit(gone []*listen) (ready bool) {
 	return false
 }
 
+// takesOver tells whether l can go on with the sockets of one of those that will be gone, and makes it so. It is not for Unix sockets: whether theirs
+// is still to be found by its name Open finds out.
+func (l *listen) takesOver(gone []*listen) bool {
+	if a, ok := socketOf(l.shards()[0]).(frio.Addresser); !ok || !a.LocalAddr().IsValid() {
+		return false
+	}
+	for _, old := range gone {
+		if _, ok := l.inheritFrom(old); ok {
+			return true
+		}
+	}
+	return false
+}
+
 func (l *listen) inheritFrom(old *listen) (shared, ok bool) {
 	to, from := l.shards(), old.shards()
 	if len(to) != len(from) {

@@ -212,10 +212,15 @@ func (r *reload) match() {
 	}
 }
 
-// open opens the new listens: all or none, but those whose address one that is gone has.
+// open opens the new listens: all or none, but those whose socket or address one that is gone has.
 func (r *reload) open() error {
 	for _, l := range r.new.all() {
 		if r.kept[l] != nil {
+			continue
+		}
+		if l.takesOver(r.gone) {
+			// With reuse_port there could be both for a while, and what came to the old one were lost; and a low port may not be ours to bind any more.
+			r.waiting = append(r.waiting, l)
 			continue
 		}
 		err := l.io.Open()
