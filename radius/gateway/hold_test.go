@@ -3,6 +3,7 @@ package gateway
 import (
 	"fmt"
 	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
@@ -212,5 +213,65 @@ func TestHoldNotWhenBusy(t *testing.T) {
 				t.Errorf("%v after %v", p.Code(), w.sim.Now().Sub(began))
 			}
 		})
+	}
+}
+
+// A request that waits for a home server which a new configuration does not have, for a client that is gone, or for another of that
+// client in its place, ends, and nothing is sent for it.
+func TestHoldEnds(t *testing.T) {
+	for _, from := range []string{"udp", "tcp"} {
+		for _, to := range []string{"udp", "tcp", "tls+tcp", "tls+udp"} {
+			t.Run(from+" to "+to, func(t *testing.T) {
+				pre := &world{T: t}
+				text := clientText + pre.homeOnText(0, to, acctHere(to)) + poolText
+				w := newWorld(t, pre.listenText("l", from, gatewayAddr)+text)
+				nas := w.dial(from)
+				nas.send(access(1, "gone", "hello"))
+				nas.send(access(2, "superseded", "hello"))
+				w.pass(50 * time.Millisecond)
+				if n := w.gateway.branches[0].active; n != 2 {
+					t.Fatalf("%d requests wait", n)
+				}
+				if from == "udp" {
+					nas.send(access(1, "other", "hello"))
+					w.pass(50 * time.Millisecond)
+				}
+				w.must(nas.conn.Close())
+				cfg, _ := w.parse(clientText + pre.homeOnText(1, to, acctHere(to)) + strings.ReplaceAll(poolText, "h0", "h1"))
+				w.load(cfg)
+				h := w.homeOn(0, to)
+				w.idle()
+				if h.count != 0 {
+					t.Errorf("it got %d", h.count)
+				}
+				if n := len(w.gateway.branches[0].pools); n > 1 {
+					t.Errorf("%d pools", n)
+				}
+			})
+		}
+	}
+}
+
+// What waited in vain gets what it would have got at once: silence for accounting, and with fallback = drop for all.
+func TestHoldCodes(t *testing.T) {
+	for _, drop := range []bool{false, true} {
+		pre := &world{T: t}
+		pool := poolText
+		if drop {
+			pool = strings.Replace(poolText, "type", "fallback = drop\n\ttype", 1)
+		}
+		w := newWorld(t, udpListen+pre.homeOnText(0, "tcp", acctHere("tcp"))+pool)
+		nas := w.udp(w.nas, "192.0.2.2:4000", nil)
+		nas.send("192.0.2.1:1812", accounting(1, "bob"))
+		nas.send("192.0.2.1:1812", access(2, "bob", "hello"))
+		w.pass(holdMax - 50*time.Millisecond)
+		if n := w.gateway.branches[0].active; n != 2 || len(nas.got) > 0 {
+			t.Errorf("%d wait, %d answers", n, len(nas.got))
+		}
+		w.pass(100 * time.Millisecond)
+		if n := w.gateway.branches[0].active; n != 0 || len(nas.got) != map[bool]int{false: 1, true: 0}[drop] {
+			t.Errorf("%d wait, %d answers", n, len(nas.got))
+		}
+		w.idle()
 	}
 }
