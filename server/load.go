@@ -141,6 +141,7 @@ func (l *loader) service(cs *conf.Section) {
 	v := &service{name: cs.Name2}
 	l.server.services = append(l.server.services, v)
 	l.namespace(cs, v)
+	l.outside(cs)
 	listens := cs.TakeSections("listen")
 	if len(listens) == 0 {
 		l.errs = append(l.errs, cs.Errorf("server %s: no listen: it would read nothing (`listen NAME { ... }`)", cs.Name2))
@@ -162,7 +163,9 @@ func (l *loader) namespace(cs *conf.Section, v *service) {
 	var cfg serviceConfig
 	if err := cs.Decode(&cfg); err != nil {
 		l.add(cs, err)
-		return
+		if cfg.Namespace = namespaceOf(cs); !slices.Contains(spaceNames[:], cfg.Namespace) {
+			return
+		}
 	}
 	if cfg.Namespace == "" {
 		l.errs = append(l.errs, cs.Errorf("%s: namespace is missing (one of %s)",
@@ -189,6 +192,19 @@ func (l *loader) namespace(cs *conf.Section, v *service) {
 	}
 	if v.space != radiusSpace {
 		l.ineffective(cfg.Clients, v.space)
+	}
+}
+
+// topLevel are the sections that FreeRADIUS has also in a server, or that look as if they stood there.
+var topLevel = []string{"client", "clients", "home_server", "home_server_pool", "realm", "rewrite", "proxy", "templates", "thread", "log", "metrics", "control"}
+
+// outside reports sections of a server that stand beside it.
+func (l *loader) outside(cs *conf.Section) {
+	for _, name := range topLevel {
+		for _, sub := range cs.TakeSections(name) {
+			sub.TakeAll()
+			l.errs = append(l.errs, sub.Errorf("%s: it stands beside server, not in it", name))
+		}
 	}
 }
 
@@ -258,6 +274,24 @@ func (l *loader) misplaced(cs *conf.Section) {
 	}
 	for _, p := range cs.Take("proto") {
 		l.errs = append(l.errs, &conf.Error{Pos: p.Pos, Msg: "proto: write protocol, a stack like udp or tls+tcp"})
+	}
+	l.withoutLayer(cs)
+}
+
+// withoutLayer reports the section of a layer that is not in protocol, as of one that FreeRADIUS puts on by the section alone.
+func (l *loader) withoutLayer(cs *conf.Section) {
+	at := protocolOf(cs)
+	if at == nil {
+		return
+	}
+	for _, name := range []string{"tls", "haproxy"} {
+		if slices.Contains(strings.Split(at.Value, "+"), name) {
+			continue
+		}
+		for _, sub := range cs.TakeSections(name) {
+			sub.TakeAll()
+			l.errs = append(l.errs, sub.Errorf("%s: protocol = %s is without it", name, at.Value))
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -14,12 +15,18 @@ import (
 	"github.com/frio-io/frio/radius/gateway"
 )
 
-// namespaceOf is what a server's namespace key says, however it is written; "" without one.
+// namespaceOf is what a server's namespace key says, however it is written, or was probably meant to say, so that what stands in a
+// server of namespace raduis is no mistake as well; "" without one.
 func namespaceOf(cs *conf.Section) string {
-	if p := cs.Pairs("namespace"); len(p) > 0 {
-		return strings.ToLower(p[0].Value)
+	p := cs.Pairs("namespace")
+	if len(p) == 0 {
+		return ""
 	}
-	return ""
+	name := strings.ToLower(p[0].Value)
+	if slices.Contains(spaceNames[:], name) {
+		return name
+	}
+	return cmp.Or(conf.Nearest(name, spaceNames[:]), name)
 }
 
 // gatewayNames are the sections that nobody but the gateway reads.
