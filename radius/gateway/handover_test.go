@@ -181,6 +181,28 @@ func TestHandOverRetransmission(t *testing.T) {
 	w.idle()
 }
 
+// From datagrams to datagrams only the client repeats, also where another thread makes the call: n copies in, n out.
+func TestHandOverRepeatsNothing(t *testing.T) {
+	w := twoLanes(t, "udp", "tls+udp", "\tresponse_window = 30s\n", 1)
+	h := w.homeOn(0, "tls+udp")
+	nas := w.udp(w.nas, "192.0.2.2:4000", nil)
+	req := access(1, "bob", "hello")
+	nas.send("192.0.2.1:1812", req)
+	w.reply(nas.receive(), req)
+	h.silent = true
+	req = access(2, "bob", "hello")
+	for n := 1; n <= 3; n++ {
+		nas.send("192.0.2.1:1813", req)
+		nas.none(8 * time.Second)
+		if h.count != 1+n {
+			t.Fatalf("after %d copies the home server got %d", n, h.count-1)
+		}
+	}
+	h.send(h.accept(h.last()))
+	w.reply(nas.receive(), req)
+	w.idle()
+}
+
 // A stream loses nothing: a copy that comes over one is not sent on, wherever the call is.
 func TestHandOverCopyOverStream(t *testing.T) {
 	w := twoLanes(t, "tcp", "tls+udp", "", 1)

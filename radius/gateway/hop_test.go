@@ -206,6 +206,27 @@ func TestHopLoop(t *testing.T) {
 	}
 }
 
+// What only begins as our Proxy-State does is that of another gateway, and no loop.
+func TestHopNoLoop(t *testing.T) {
+	w, h, nas := hopWorld(t, "")
+	for id := range uint8(instanceBytes) {
+		other := bytes.Clone(w.gateway.instance[:])
+		other[id]++
+		for _, state := range [][]byte{other, w.gateway.instance[:id], append([]byte{1}, w.gateway.instance[:]...)} {
+			req := build(id, func(b *radius.Builder) {
+				b.AddString(radius.UserName, "bob")
+				b.Add(radius.ProxyState, state)
+			})
+			nas.send("192.0.2.1:1812", req)
+			w.reply(nas.receive(), req)
+			w.pass(10 * time.Second) // its identifier comes again
+		}
+	}
+	if n := w.gateway.clients["/nas"].Outcomes[OutcomeLoop].Load(); h.count != 3*instanceBytes || n != 0 {
+		t.Errorf("the home server got %d, %d were loops", h.count, n)
+	}
+}
+
 // Attributes that nobody here knows pass as they are, in both directions.
 func TestHopUnknownAttributes(t *testing.T) {
 	w, h, nas := hopWorld(t, "")

@@ -92,6 +92,34 @@ func TestLimitIdle(t *testing.T) {
 	}
 }
 
+// A connection on which a request is under way is not idle, however long that takes.
+func TestLimitIdleWhileWaiting(t *testing.T) {
+	pre := &world{T: t}
+	w := newWorld(t, pre.listenText("l", "tcp", gatewayAddr)+strings.ReplaceAll(clientText, "\tipaddr", "\tlimit {\n\t\tidle_timeout = 5s\n\t}\n\tipaddr")+
+		homeText(0, "\tresponse_window = 30s\n")+poolText)
+	h := w.home(0)
+	h.silent = true
+	c := w.dial("tcp")
+	slow, mine := requestOn("tcp", 1)
+	c.send(slow)
+	c.none(12 * time.Second)
+	if c.ended != nil {
+		t.Fatal("it is closed")
+	}
+	one := h.last()
+	h.silent = false
+	c.works("tcp", 2)
+	h.send(h.accept(one))
+	p, err := radius.Parse(c.receive())
+	w.must(err)
+	w.must(mine.CheckReply(p, slow[4:20], true))
+	began := w.sim.Now()
+	w.until("it is closed", func() bool { return c.ended != nil })
+	if d := w.sim.Now().Sub(began); d < 4900*time.Millisecond || d > 5100*time.Millisecond {
+		t.Errorf("closed %v after the last answer", d)
+	}
+}
+
 // limit { lifetime } of a client: what is under way is answered first.
 func TestLimitLifetime(t *testing.T) {
 	w, h := streamWorld(t, "tcp", "\tlimit {\n\t\tlifetime = 10s\n\t}\n")
