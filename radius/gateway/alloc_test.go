@@ -48,6 +48,30 @@ func TestHandOverAllocatesNothing(t *testing.T) {
 	}
 }
 
+// Nor does a datagram of nobody who is a client.
+func TestUnknownClientAllocatesNothing(t *testing.T) {
+	r := newRealRelay(t, "udp", "", 1)
+	nas := r.nas(r.lanes[0])
+	r.relay(nas)
+	stranger, err := net.DialUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 2)}, nas.RemoteAddr().(*net.UDPAddr))
+	r.must(err)
+	defer stranger.Close()
+	req := access(1, "bob", "hello")
+	count := &r.listen.Counts.UnknownClient
+	one := func() {
+		_, err := stranger.Write(req)
+		r.must(err)
+		for before := count.Load(); count.Load() == before; {
+			r.must(r.lanes[0].Loop().Turn(time.Second))
+		}
+	}
+	one() // with the line of the log
+	if n := testing.AllocsPerRun(500, one); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+	r.relay(nas)
+}
+
 // realRelay is a gateway on lanes of one thread, with a home server on another.
 type realRelay struct {
 	testing.TB

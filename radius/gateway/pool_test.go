@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -96,6 +97,36 @@ func TestPoolKeyed(t *testing.T) {
 	for n := range at {
 		if i := where(n); i != at[n] {
 			t.Errorf("station %d is at %d, not back at %d", n, i, at[n])
+		}
+	}
+}
+
+// keyed-balance knows home servers by their names: another order of them in the file moves nobody, and one that is taken out only its own.
+func TestPoolKeyedByName(t *testing.T) {
+	list := func(names ...string) string {
+		text := poolOf(3, "\ttype = keyed-balance\n")
+		from, to := strings.Index(text, "home_server_pool"), strings.Index(text, "realm")
+		return text[:from] + "home_server_pool all {\n\ttype = keyed-balance\n\thome_server = " + strings.Join(names, "\n\thome_server = ") + "\n}\n" + text[to:]
+	}
+	w := newWorld(t, udpListen+list("h0", "h1", "h2"))
+	homes := w.homesOf(3)
+	nas := w.udp(w.nas, "192.0.2.2:4000", nil)
+	id := uint8(0)
+	places := func() (at [40]int) {
+		for n := range at {
+			id++
+			at[n], _ = ask(nas, homes, build(id, func(b *radius.Builder) { b.AddString(radius.CallingStationID, fmt.Sprint("station ", n)) }))
+		}
+		return at
+	}
+	before := places()
+	for _, names := range [][]string{{"h2", "h0", "h1"}, {"h2", "h0"}} {
+		cfg, _ := w.parse(strings.SplitN(udpListen, "}\n}\n", 2)[1] + list(names...))
+		w.load(cfg)
+		for n, at := range places() {
+			if gone := before[n] == 1 && len(names) == 2; at != before[n] && !gone || at == 1 && gone {
+				t.Errorf("%v: station %d went from %d to %d", names, n, before[n], at)
+			}
 		}
 	}
 }
