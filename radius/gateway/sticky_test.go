@@ -114,6 +114,32 @@ func TestPoolStickyThreads(t *testing.T) {
 	}
 }
 
+// A session stays with its home server while that is a zombie, as one lost packet makes it: only of a dead one it goes to another.
+func TestPoolStickyZombie(t *testing.T) {
+	w := newWorld(t, udpListen+homeText(0, "\tstatus_check = none\n\trevive_interval = 1h\n")+homeText(1, "")+poolTwo)
+	homes := w.homesOf(2)
+	challenge(homes)
+	nas := w.udp(w.nas, "192.0.2.2:4000", nil)
+	at, p := ask(nas, homes, access(1, "bob", "hello"))
+	if at != 0 {
+		t.Fatalf("it went to %d", at)
+	}
+	homes[0].silent = true
+	lost := access(2, "carl", "hello")
+	nas.send("192.0.2.1:1812", lost)
+	w.reply(nas.receive(), lost)
+	homes[0].silent = false
+	if n := w.logged(`"home server zombie"`); n != 1 {
+		t.Fatalf("zombie %d times", n)
+	}
+	if at, _ := ask(nas, homes, access(3, "dave", "hello")); at != 1 {
+		t.Errorf("another session went to %d", at)
+	}
+	if at, _ := ask(nas, homes, withState(4, p)); at != 0 {
+		t.Errorf("the session went to %d", at)
+	}
+}
+
 // A home server that is in no configuration any more is forgotten, and not remembered again by what it answers late.
 func TestStickyForget(t *testing.T) {
 	w := newWorld(t, udpListen+poolOf(2, ""))
