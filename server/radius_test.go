@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/frio-io/frio/radius"
 	"github.com/frio-io/frio/talloc"
@@ -184,5 +185,27 @@ func TestRadiusWriteTimeout(t *testing.T) {
 				t.Errorf("no %s in\n%s", c.want, out.String())
 			}
 		})
+	}
+}
+
+// message_timeout: a listen of streams lets go of who has sent half a packet, after 10 s if its file says nothing else.
+func TestRadiusMessageTimeout(t *testing.T) {
+	for _, c := range []struct {
+		more string
+		want time.Duration
+	}{
+		{"", 10 * time.Second}, {"limit {\nmax_connections = 5\n}\n", 10 * time.Second},
+		{"limit {\nmessage_timeout = 2s\n}\n", 2 * time.Second}, {"limit {\nmessage_timeout = never\n}\n", 0},
+	} {
+		root := talloc.Root("test")
+		defer root.Free()
+		s, err := LoadString(root, "test.conf", "server s {\nnamespace = radius\nlisten a {\nprotocol = tcp\ntcp {\nipaddr = 127.0.0.1\nport = 0\n}\n"+c.more+
+			"}\n}\nclient nas {\nipaddr = 127.0.0.1\nsecret = testing123\n}\nrealm DEFAULT {\n}\n", Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := s.services[0].listens[0].radius.config.Timeout; got != c.want {
+			t.Errorf("%q: %v, want %v", c.more, got, c.want)
+		}
 	}
 }
