@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"fmt"
+	"io"
 	"strings"
 	"testing"
 	"time"
@@ -243,5 +244,46 @@ func TestLimitNeverReads(t *testing.T) {
 	good.works("tcp", 2)
 	if h.count > 4000 || w.logged("write_timeout") != 1 {
 		t.Errorf("%d requests were taken of it:\n", h.count)
+	}
+}
+
+// A client that ends its direction behind its last request gets all answers, and then the end; with nothing under way that comes at once.
+func TestLimitHalfClose(t *testing.T) {
+	for _, stack := range []string{"tcp", "tls+tcp"} {
+		t.Run(stack, func(t *testing.T) {
+			w, h := streamWorld(t, stack, "")
+			h.silent = true
+			c := w.dial(stack)
+			for id := range uint8(3) {
+				req, _ := requestOn(stack, id)
+				c.send(req)
+			}
+			c.until("it is up", c.conn.IsUp)
+			w.must(c.conn.CloseWrite())
+			c.none(time.Second)
+			if h.count != 3 || c.ended != nil {
+				t.Fatalf("the home server got %d; the end: %v", h.count, c.ended)
+			}
+			for _, req := range h.seen {
+				h.send(h.accept(req))
+			}
+			for range 3 {
+				if p, err := radius.Parse(c.receive()); err != nil || p.Code() != radius.AccessAccept {
+					t.Errorf("%v, %v", p, err)
+				}
+			}
+			w.until("it is closed", func() bool { return c.ended != nil })
+			if n := w.listens[0].Counts.Lost.Load(); c.ended != io.EOF || n != 0 {
+				t.Errorf("the end: %v, %d lost", c.ended, n)
+			}
+			none := w.dial(stack)
+			none.works(stack, 9)
+			w.must(none.conn.CloseWrite())
+			began := w.sim.Now()
+			w.until("it is closed", func() bool { return none.ended != nil })
+			if d := w.sim.Now().Sub(began); d > 100*time.Millisecond {
+				t.Errorf("closed after %v", d)
+			}
+		})
 	}
 }
