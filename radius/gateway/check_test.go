@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"fmt"
+	"slices"
 	"syscall"
 	"testing"
 	"time"
@@ -51,6 +52,25 @@ func TestCheckLost(t *testing.T) {
 				t.Errorf("%d are counted as sent again", n)
 			}
 		})
+	}
+}
+
+// Checks come a little sooner than check_interval, each by another time: gateways that began together do not check together.
+func TestCheckSpread(t *testing.T) {
+	w := newWorld(t, udpListen+homeText(0, "\tstatus_check = status-server\n"+acctHere("udp"))+poolText)
+	h := &home{world: w, keys: keys}
+	var gaps []time.Duration
+	last := w.sim.Now()
+	h.socket = w.udp(w.homes[0], "192.0.2.3:1812", func(s *socket, p frio.Packet) {
+		now := w.sim.Now()
+		gaps, last = append(gaps, now.Sub(last)), now
+		to := p.Remote.String()
+		h.serve(p.Data, func(answer []byte) { s.send(to, answer) })
+	})
+	w.until("checks come", func() bool { return len(gaps) == 20 })
+	least, most := slices.Min(gaps), slices.Max(gaps)
+	if least < defaultCheckInterval*9/10 || most > defaultCheckInterval+100*time.Millisecond || most-least < defaultCheckInterval/100 {
+		t.Errorf("they are from %v to %v apart", least, most)
 	}
 }
 

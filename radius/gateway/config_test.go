@@ -327,10 +327,22 @@ home_server a {
 proxy server {
 	default_fallback = yes
 }
+client b {
+	ipaddr = 192.0.2.2
+	proto = tls
+}
+client c {
+	ipaddr = 192.0.2.2
+	proto = dtls
+	certificate {
+		name = c
+	}
+}
 `)
 	want := `gw.conf:4:2: note: revive_interval has no effect here: status_check is auto
 gw.conf:6:21: warning: check_cert_name: any certificate of the CA is taken for the server's
 gw.conf:10:2: note: default_fallback has no effect here: there is no realm DEFAULT
+gw.conf:12:1: warning: client b: without certificate { }, every certificate of the CA is this client's if it comes from there
 `
 	if mistakes != "" || notes != want {
 		t.Errorf("mistakes\n%s\nnotes\n%s\nnot\n%s", mistakes, notes, want)

@@ -172,7 +172,12 @@ func TestDrain(t *testing.T) {
 			w.until("it is there", func() bool { return h.count == 1 })
 			w.lane.Each(func(c *transport.Conn) { c.User().Drain(c) })
 			w.gateway.branches[0].drain()
+			late, _ := requestOn(from, 2)
+			nas.send(late)
 			nas.none(time.Second)
+			if h.count != 1 {
+				t.Errorf("%d requests are relayed that came later", h.count-1)
+			}
 			h.send(h.accept(h.last()))
 			p, err := radius.Parse(nas.receive())
 			w.must(err)
