@@ -275,3 +275,20 @@ func TestHoldCodes(t *testing.T) {
 		w.idle()
 	}
 }
+
+// Over datagrams alone the end of the wait sends nothing either: the copy that the client sent was lost, and there was no other.
+func TestHoldRepeatsNothing(t *testing.T) {
+	w := newWorld(t, udpListen+homeText(0, "")+poolText)
+	nas := w.udp(w.nas, "192.0.2.2:4000", nil)
+	req := access(1, "bob", "hello")
+	nas.send("192.0.2.1:1812", req)
+	w.pass(holdMax - 100*time.Millisecond)
+	h := w.home(0)
+	if p := w.reply(nas.receive(), req); p.Code() != radius.AccessReject || h.count != 0 {
+		t.Errorf("%v; it got %d packets that no client sent again", p.Code(), h.count)
+	}
+	w.idle()
+	if h.count != 0 {
+		t.Errorf("later it got %d", h.count)
+	}
+}
