@@ -183,9 +183,9 @@ type Noter interface{ Notes() conf.Errors }
 // Heir is a listener that can go on with the socket of another one, so that nobody is refused in between and nothing that waits in it is lost.
 type Heir interface {
 	// Inherit has the next Open take a duplicate of from's socket. from is open, and not closed during the call; when Open is called it takes
-	// nobody any more. It leaves the name of a Unix socket behind when it is closed. shared: its children go on reading that socket, so Open has to wait until from is
-	// closed. The error is errors.ErrUnsupported if from's is not what Open would make: another method, address or interface. A nil from
-	// takes it back.
+	// nobody any more. With that it leaves the name of a Unix socket to who opens. shared: its children go on reading that socket, so Open has
+	// to wait until from is closed. The error is errors.ErrUnsupported if from's is not what Open would make: another method, address or
+	// interface. A nil from takes it back.
 	Inherit(from IO) (shared bool, err error)
 }
 

@@ -8,10 +8,13 @@ import (
 )
 
 // Inheritance is the socket that the next Open is to go on with. The zero value is none.
-type Inheritance struct{ fd int } // one more than the descriptor
+type Inheritance struct {
+	fd    int    // one more than the descriptor
+	leave func() // has who had it leave its name behind; nil: it has none
+}
 
-// Of makes it a duplicate of fd.
-func (i *Inheritance) Of(k sock.Kernel, fd int) error {
+// Of makes it a duplicate of fd. Once it is opened leave is called, if that is not nil.
+func (i *Inheritance) Of(k sock.Kernel, fd int, leave func()) error {
 	d, ok := k.(sock.Duplicator)
 	if !ok || fd < 0 {
 		return errors.ErrUnsupported
@@ -20,7 +23,7 @@ func (i *Inheritance) Of(k sock.Kernel, fd int) error {
 	if err != nil {
 		return err
 	}
-	i.fd = twin + 1
+	i.fd, i.leave = twin+1, leave
 	return nil
 }
 
@@ -32,8 +35,8 @@ func (i *Inheritance) Open(k sock.Kernel, addr sock.Addr, kind frio.Kind, device
 	if !i.Waits() {
 		return OpenSocket(k, addr, kind, device, before, after)
 	}
-	fd := i.fd - 1
-	i.fd = 0
+	fd, leave := i.fd-1, i.leave
+	*i = Inheritance{}
 	err := before(fd)
 	if err == nil {
 		err = after(fd)
@@ -42,6 +45,9 @@ func (i *Inheritance) Open(k sock.Kernel, addr sock.Addr, kind frio.Kind, device
 		k.Close(fd)
 		return -1, err
 	}
+	if leave != nil {
+		leave()
+	}
 	return fd, nil
 }
 
@@ -49,7 +55,7 @@ func (i *Inheritance) Open(k sock.Kernel, addr sock.Addr, kind frio.Kind, device
 func (i *Inheritance) Drop(k sock.Kernel) {
 	if i.Waits() {
 		k.Close(i.fd - 1)
-		i.fd = 0
+		*i = Inheritance{}
 	}
 }
 
@@ -66,11 +72,7 @@ func (l *Listener) Inherit(from frio.IO) (shared bool, err error) {
 	if !ok || l.closed || l.state != frio.StateClosed || !l.likes(old) {
 		return false, errors.ErrUnsupported
 	}
-	if err := l.heir.Of(l.cfg.Kernel, old.fd); err != nil {
-		return false, err
-	}
-	old.how.Closed = nil
-	return false, nil
+	return false, l.heir.Of(l.cfg.Kernel, old.fd, func() { old.how.Closed = nil })
 }
 
 // likes tells whether the socket of another one is what Open would make.

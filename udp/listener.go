@@ -164,7 +164,7 @@ func (l *Listener) Inherit(from frio.IO) (shared bool, err error) {
 		l.shard != old.shard || len(l.group.members) != len(old.group.members) || !l.set.fit(old.set) {
 		return false, errors.ErrUnsupported
 	}
-	return old.set.demux, l.heir.Of(l.kernel, old.fd)
+	return old.set.demux, l.heir.Of(l.kernel, old.fd, nil)
 }
 
 // now is the loop's time, or the system's without one.

@@ -116,11 +116,7 @@ func (d *Datagram) Inherit(from frio.IO) (shared bool, err error) {
 		!base.BuffersFit(old.opts.buffers(), d.opts.buffers()) {
 		return false, errors.ErrUnsupported
 	}
-	if err := d.heir.Of(d.kernel, old.fd); err != nil {
-		return false, err
-	}
-	old.file.exists = false
-	return false, nil
+	return false, d.heir.Of(d.kernel, old.fd, func() { old.file.exists = false })
 }
 
 // Connect fixes the peer. It succeeds or fails at once. The socket gets a name where the system makes one up, so that the

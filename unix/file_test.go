@@ -359,3 +359,24 @@ func parseError(e *friotest.Env, text string) error {
 	_, err = frio.Parse(ctx, root.Sections("listen")[0])
 	return err
 }
+
+// A socket that was to go on with another, and does not, leaves the file to that one, which removes it.
+func TestInheritTakenBack(t *testing.T) {
+	for _, lines := range []string{"", "type = datagram\n"} {
+		e := friotest.NewEnv(t, false, 1)
+		first, second := listener(e, e.Place.File, lines), listener(e, e.Place.File, lines)
+		if err := first.Open(); err != nil {
+			t.Fatal(err)
+		}
+		for _, from := range []frio.IO{first.IO, nil} {
+			if _, err := second.IO.(frio.Heir).Inherit(from); (err != nil) != (from == nil) {
+				t.Fatal(err)
+			}
+		}
+		first.Close()
+		if _, err := e.Kernel.Lstat(e.Place.File); err != syscall.ENOENT {
+			t.Errorf("%q: the file: %v", lines, err)
+		}
+		second.Close()
+	}
+}
