@@ -129,7 +129,7 @@ func (p *parser) environment(one part) (string, *Error) {
 // namesSecret tells whether the value of a key is nothing to show, whatever it is decoded to.
 func namesSecret(key string) bool {
 	key = strings.ToLower(key)
-	return strings.Contains(key, "secret") || strings.Contains(key, "password")
+	return key == "key" || strings.Contains(key, "secret") || strings.Contains(key, "password")
 }
 
 // failPrivate is the mistake of a reference in a secret, which may be a part of it that only looks like one.

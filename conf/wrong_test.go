@@ -178,6 +178,8 @@ func TestWrong(t *testing.T) {
 			"t:1:1: unknown key `lib`\nt:2:9: `${lob}`: no such variable, did you mean `lib`?"},
 		{"unknown variable in a secret", "client a {\n\tsecret = \"x${Hunter2}\"\n}\n",
 			"t:2:13: it refers to something that is not there, in single quotes `$` stands for itself"},
+		{"unknown variable in a key", "key = \"x${Hunter2}\"\n",
+			"t:1:9: it refers to something that is not there, in single quotes `$` stands for itself"},
 		{"environment in a secret", "client a {\n\tsecret = \"$ENV{NONE}\"\n}\n",
 			"t:2:12: environment variable `NONE` is not set"},
 		{"unknown path", "name = a${tcp.x}\ntcp {\n\tport = 1\n}\n", "t:1:9: `${tcp.x}`: no such variable"},
