@@ -345,7 +345,7 @@ func (l *Listener) Debug(w io.Writer) {
 	}
 	l.set.debug(in, l.kernel, l.fd)
 	if n := len(l.group.members); n > 1 {
-		fmt.Fprintf(in, "shard %d of %d\n", l.shard, n)
+		fmt.Fprintf(in, "shard %d of %d\n", l.shard+1, n)
 	}
 	fmt.Fprintf(in, "reuse_port %s, children %s%s\n", base.YesNo(l.set.ReusePort), mode(l.set), word(l.gate != nil, " with a gate"))
 	fmt.Fprintf(in, "networks: %s\n", l.set.networks.String())

@@ -1,6 +1,7 @@
 package udp_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -61,6 +62,10 @@ func TestShardsSteer(t *testing.T) {
 				s.Wish(nil, nil, nil)
 				if e.Local(s) != e.Local(shards[0]) {
 					e.Errorf("shard %d is at %v, the first at %v", i, e.Local(s), e.Local(shards[0]))
+				}
+				var text bytes.Buffer
+				if s.Debug(&text); !strings.Contains(text.String(), fmt.Sprintf("shard %d of 4\n", i+1)) {
+					e.Errorf("shard %d is not counted from 1:\n%s", i, text.String())
 				}
 			}
 			var clients []*friotest.Probe
