@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -56,6 +57,9 @@ func (r *reader) stack(cs *conf.Section, h *Home, k *homeKeys) {
 
 // wrongStack fills in what is likely, so that what depends on it is checked as well.
 func (r *reader) wrongStack(cs *conf.Section, h *Home) {
+	if slices.ContainsFunc(strings.Split(h.Stack, "+"), func(name string) bool { return !slices.Contains(frio.MethodNames(), name) }) {
+		h.Stack = "" // tsl+tcp says nothing about a secret
+	}
 	h.Secure = isSecure(h.Stack)
 	h.Datagram = strings.HasSuffix(h.Stack, "udp")
 }

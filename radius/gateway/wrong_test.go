@@ -314,6 +314,15 @@ home_server a {
 	ping_interval = 20
 }`, `
 gw.conf:5:18: ping_interval: the same as check_interval, which is given at gw.conf:4:2`},
+		{"a method that is none, and no secret", `
+home_server a {
+	protocol = tsl+tcp
+	tcp {
+		ipaddr = 192.0.2.1
+		port = 2083
+	}
+}`, `
+gw.conf:2:13: protocol tsl+tcp: no method ` + "`tsl`, did you mean `tls`?"},
 		{"both forms of a stack", `
 home_server a {
 	protocol = udp
