@@ -2,6 +2,8 @@ package tls
 
 import (
 	"errors"
+	"fmt"
+	"strings"
 	"syscall"
 
 	"github.com/frio-io/frio"
@@ -69,10 +71,20 @@ func (c *Conn) pullDatagrams() (progress bool) {
 // connection; else it is one of those losses that retransmission is for. False: it was the end.
 func (c *Conn) lostDatagram(lost *frio.PacketError) bool {
 	if c.role == frio.Client && c.state == frio.StateHandshaking && !c.s.heard && errors.Is(lost, syscall.ECONNREFUSED) {
-		c.fail(lost.Err)
+		c.fail(fmt.Errorf("connect %s: %w", destination(c.lower), lost.Err))
 		return false
 	}
 	return true
+}
+
+// destination is what a client wants to reach, "udp 192.0.2.1:2083".
+func destination(lower frio.IO) string {
+	name := lower.Describe()
+	if _, remote := addrs(lower); remote.IsValid() {
+		method, _, _ := strings.Cut(name, " ")
+		return method + " " + remote.String()
+	}
+	return name
 }
 
 // mtuTries is how often a flight is cut anew because it was too long: from 16384 to 256 bytes.

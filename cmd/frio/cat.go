@@ -109,6 +109,9 @@ func (c *conversation) fail(err error) {
 	fmt.Fprintln(c.std.err, "frio cat:", err)
 }
 
+// bounced prints an error that cost one datagram, and of which connection.
+func (c *conversation) bounced(err error) { c.fail(fmt.Errorf("%s: %w", c.conn.Describe(), err)) }
+
 func (c *conversation) say(what string, one frio.IO) {
 	if c.verbose {
 		fmt.Fprintf(c.std.err, "%s %s\n", what, one.Describe())
@@ -251,7 +254,7 @@ func (c *conversation) readable() {
 	case err == io.EOF:
 		c.ended = true
 	case errors.As(err, &packet):
-		c.fail(err)
+		c.bounced(err)
 	default:
 		c.finish(err)
 	}
@@ -307,7 +310,7 @@ func (c *conversation) send() {
 		case err == frio.ErrAgain:
 			return
 		case errors.As(err, &packet):
-			c.fail(err)
+			c.bounced(err)
 			n = len(c.unsent)
 		case err != nil:
 			c.finish(err)

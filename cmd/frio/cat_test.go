@@ -177,7 +177,7 @@ func TestCatInterrupted(t *testing.T) {
 
 // What cannot be reached is said on standard error, with exit code 1 and nothing on standard output.
 func TestCatFails(t *testing.T) {
-	port := freePort(t)
+	closed := fmt.Sprintf("127.0.0.1:%d", freePort(t))
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -188,8 +188,8 @@ func TestCatFails(t *testing.T) {
 		args []string
 		want string
 	}{
-		{"refused", []string{"tcp", fmt.Sprintf("127.0.0.1:%d", port)}, "connection refused"},
-		{"datagram refused", []string{"udp", fmt.Sprintf("127.0.0.1:%d", port)}, "connection refused"},
+		{"refused", []string{"tcp", closed}, closed + ": connection refused"},
+		{"datagram refused", []string{"udp", closed}, closed + ": read datagram: connection refused"},
 		{"no such socket", []string{"unix", "/nowhere/to/be.found"}, "no such file"},
 		{"address in use", []string{"tcp", taken.Addr().String(), "-listen"}, "address already in use"},
 		{"connect takes too long", []string{"tcp", "127.0.0.1:9", "-timeout", "1ms", "-o", "tcp.src_ipaddr=192.0.2.77"}, "192.0.2.77"},

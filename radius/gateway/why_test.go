@@ -32,6 +32,7 @@ func TestWhyDown(t *testing.T) {
 		{"tls+tcp", "lost", "no connection in time", ""},
 		{"tls+tcp", "wrong name", wrongName, ""},
 		{"tls+tcp", "unknown client", unknown, ""},
+		{"tls+udp", "refused", "connect udp 192.0.2.3:2083: connection refused", ""},
 		{"tls+udp", "wrong name", wrongName, ""},
 		{"tls+udp", "silent", "no answer in response_window", "no answer to Status-Server"},
 	} {
