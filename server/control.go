@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -19,7 +20,7 @@ import (
 )
 
 const (
-	// controlConnections are at a time: people and a few scripts.
+	// controlConnections are at a time: people and a few scripts. For one more, who has been idle longest goes.
 	controlConnections = 16
 	// controlIdle is how long one waits for its next command.
 	controlIdle = 5 * time.Minute
@@ -69,7 +70,7 @@ func (l *loader) control(root *conf.Section) *controlConfig {
 		nodes = append(nodes, ownPeers(cs))
 	}
 	listen := cs.Compose("listen", "control", conf.NewPair("protocol", "unix", cs.Pos), cs.Compose("unix", "", nodes...),
-		cs.Compose("limit", "", conf.NewPair("max_connections", strconv.Itoa(controlConnections), cs.Pos)))
+		cs.Compose("limit", "", conf.NewPair("max_connections", strconv.Itoa(controlConnections+1), cs.Pos)))
 	if cfg.ctx, err = l.server.ctx.New("control"); err == nil {
 		cfg.io, err = frio.ParseServer(cfg.ctx, listen)
 	}
@@ -110,6 +111,9 @@ type controlServer struct {
 	pool     *thread.Pool
 	listener net.Listener
 	ended    sync.WaitGroup
+
+	mu    sync.Mutex
+	conns []net.Conn // guarded by mu: at most controlConnections, who has been idle longest first
 }
 
 // change returns the server that cfg asks for, open: c if it is that, which ends if it is not; nil for none. If it cannot be opened there is
@@ -160,19 +164,62 @@ func (c *controlServer) accept(log *slog.Logger) {
 			}
 			return
 		}
+		c.enter(one)
 		c.ended.Go(func() { c.serve(one) })
 	}
 }
 
+// enter makes one known, in the place of who has been idle longest if there are as many as may be.
+func (c *controlServer) enter(one net.Conn) {
+	var idlest net.Conn
+	c.mu.Lock()
+	if len(c.conns) == controlConnections {
+		idlest = c.conns[0]
+		c.conns = slices.Delete(c.conns, 0, 1)
+	}
+	c.conns = append(c.conns, one)
+	c.mu.Unlock()
+	if idlest != nil {
+		_ = idlest.Close()
+	}
+}
+
+// hears notes that one has said something.
+func (c *controlServer) hears(one net.Conn) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.removeLocked(one) {
+		c.conns = append(c.conns, one)
+	}
+}
+
+// leave closes a connection.
+func (c *controlServer) leave(one net.Conn) {
+	c.mu.Lock()
+	c.removeLocked(one)
+	c.mu.Unlock()
+	_ = one.Close()
+}
+
+// removeLocked is false where one had to go already.
+func (c *controlServer) removeLocked(one net.Conn) bool {
+	i := slices.Index(c.conns, one)
+	if i >= 0 {
+		c.conns = slices.Delete(c.conns, i, i+1)
+	}
+	return i >= 0
+}
+
 // serve answers a connection's commands, a line each, until it ends. An answer ends with an empty line.
 func (c *controlServer) serve(one net.Conn) {
-	defer one.Close()
+	defer c.leave(one)
 	in := bufio.NewScanner(one)
 	in.Buffer(make([]byte, 0, controlLineMax), controlLineMax)
 	for {
 		if one.SetReadDeadline(time.Now().Add(controlIdle)) != nil || !in.Scan() {
 			return
 		}
+		c.hears(one)
 		answer := append(c.watch.answer(in.Text()), '\n')
 		if one.SetWriteDeadline(time.Now().Add(controlWrite)) != nil {
 			return

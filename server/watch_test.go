@@ -367,6 +367,62 @@ func (w *watched) longLine() {
 	w.ask("version")
 }
 
+// controlClient is a connection to the control socket that stays.
+type controlClient struct {
+	net.Conn
+	in *bufio.Reader
+}
+
+func (w *watched) controlClient() *controlClient {
+	w.Helper()
+	c, err := net.Dial("unix", w.socket)
+	if err != nil {
+		w.Fatal(err)
+	}
+	w.Cleanup(func() { c.Close() })
+	c.SetDeadline(time.Now().Add(patience))
+	return &controlClient{c, bufio.NewReader(c)}
+}
+
+// answers asks for the version.
+func (c *controlClient) answers() error {
+	fmt.Fprintln(c, "version") // an error is one of reading
+	for {
+		if line, err := c.in.ReadString('\n'); err != nil || line == "\n" {
+			return err
+		}
+	}
+}
+
+// Whoever keeps connections open and says nothing keeps nobody out: the one that has been idle longest goes.
+func TestControlIdle(t *testing.T) {
+	w := watch1(t)
+	var list []*controlClient
+	for i := range controlConnections {
+		list = append(list, w.controlClient())
+		if err := list[i].answers(); err != nil {
+			t.Fatalf("connection %d: %v", i, err)
+		}
+	}
+	if err := list[0].answers(); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.controlClient().answers(); err != nil {
+		t.Fatalf("one more than %d: %v", controlConnections, err)
+	}
+	if _, err := list[1].in.ReadByte(); err != io.EOF {
+		t.Errorf("the idlest ended with %v", err)
+	}
+	for i, c := range list {
+		if i == 1 {
+			continue
+		}
+		if err := c.answers(); err != nil {
+			t.Errorf("connection %d: %v", i, err)
+		}
+	}
+}
+
 // What is the same in the next configuration stays open, the rest is closed, and what cannot be opened leaves the others as they are.
 func TestOperateAgain(t *testing.T) {
 	w := watch1(t)
