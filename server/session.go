@@ -25,6 +25,9 @@ const (
 // with itself (CERT Advisory CA-1996-01): the other end of such a loop has our port, and few honest clients do.
 var errEcho = &frio.PacketError{Op: "echo", Err: errors.New("the sender has the port of an echo itself")}
 
+// errCut ends a session that was still busy when its listen was closed. That is our own doing, and no fault of either end.
+var errCut = errors.New("cut with its listen")
+
 // session is what belongs to one peer of namespace echo, discard or relay; or, without peers of its own, to a socket for datagrams.
 //
 //	waiting for the peer's handshake -> connecting to the target -> moving -> over
@@ -202,8 +205,12 @@ func (s *session) End(c *transport.Conn, err error) {
 	s.settle()
 }
 
-// lost ends the session because an end is lost. The other end gets what was read from it before.
+// lost ends the session because an end is lost, or cut. The other end gets what was read from it before.
 func (s *session) lost(err error) {
+	if transport.IsCut(err) {
+		s.end(errCut)
+		return
+	}
 	s.listen.counts.fault(err)
 	s.end(err)
 }
@@ -305,7 +312,7 @@ func (s *session) end(reason error) {
 	s.timer.Stop()
 	l := s.listen
 	now := s.loop().Now()
-	if reason != nil && s.far == nil && !s.peer.IsUp() && !s.peer.WasUp() {
+	if reason != nil && reason != errCut && s.far == nil && !s.peer.IsUp() && !s.peer.WasUp() {
 		// Who did not get through: a wrong certificate, plain text where TLS is spoken, no PROXY header, nothing in time.
 		l.refusing.warn(l.log, now, "refused", slog.String("io", s.peer.Describe()), slog.Any("error", reason))
 	}

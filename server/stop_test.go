@@ -5,6 +5,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -182,5 +183,62 @@ func TestShutdownCuts(t *testing.T) {
 	}
 	if list := log.of("close"); len(list) != 1 || strings.Contains(list[0], "reason=end ") {
 		t.Errorf("the log does not say that a session was cut: %v", list)
+	}
+}
+
+// A session that is cut is no fault of its peer: neither lost, nor refused while it was on its way.
+func TestShutdownCutIsNoFault(t *testing.T) {
+	udp := udpListen("a", "127.0.0.1", 0)
+	for _, tt := range []struct {
+		name, network, listen string
+		says                  bool
+	}{
+		{"tcp", "tcp", tcpListen("a", "127.0.0.1", 0), true},
+		{"demux", "udp", strings.Replace(udp, "port = 0", "port = 0\nchildren = demux", 1), true},
+		{"connected", "udp", strings.Replace(udp, "port = 0", "port = 0\nchildren = connected", 1), true},
+		{"handshake", "tcp", "listen a {\nprotocol = haproxy+tcp\ntcp {\nipaddr = 127.0.0.1\nport = 0\n}\nhaproxy {\ntrusted {\nallow = 127/8\n}\n}\n}\n", false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			log := new(lines)
+			root := talloc.Root("test")
+			defer root.Free()
+			s, err := LoadString(root, "test.conf", echoText(tt.listen), Options{Drain: time.Millisecond,
+				Logger: slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := s.Start(func(error) {}); err != nil { // it tells what it cuts
+				t.Fatal(err)
+			}
+			conn, err := net.Dial(tt.network, bound(s, 0))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			if tt.says {
+				_, _ = conn.Write([]byte("x")) // an error is one of reading
+				if _, err := conn.Read(make([]byte, 1)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for s.sessions() == 0 {
+				runtime.Gosched()
+			}
+			counts := &s.all()[0].counts
+			if cut, err := s.Shutdown(); err != nil || cut.Members != 1 {
+				t.Errorf("Shutdown: %v, %v, want one member cut", cut, err)
+			}
+			if list := log.of("close"); len(list) != 1 || !strings.Contains(list[0], `reason="cut with its listen"`) {
+				t.Errorf("the log does not say that a session was cut: %v", list)
+			}
+			if list := log.of("refused"); len(list) > 0 {
+				t.Errorf("the log has %v", list)
+			}
+			for f := range faultCount {
+				if n := counts.Faults[f].Load(); n != 0 {
+					t.Errorf("%d faults of kind %v", n, f)
+				}
+			}
+		})
 	}
 }

@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"errors"
 	"net"
 
 	"github.com/frio-io/frio"
@@ -102,6 +103,12 @@ func (c *Conn) Attach(m *thread.Member) {
 		lane = c.lanes.of(m.Thread())
 	}
 	c.arrive(lane)
+}
+
+// IsCut tells whether what User.End was given says that this side cut the connection: its port was closed, or the time of a pool that stops
+// is over.
+func IsCut(err error) bool {
+	return errors.Is(err, net.ErrClosed) || errors.Is(err, thread.ErrStopped)
 }
 
 // Detach takes it off its thread.

@@ -284,7 +284,7 @@ func (s *source) End(c *transport.Conn, err error) {
 		return
 	}
 	switch {
-	case err == io.EOF:
+	case err == io.EOF, transport.IsCut(err):
 	case !s.up:
 		// Who did not get through: a wrong certificate, plain text where TLS is spoken, no PROXY header, nothing in time.
 		l.Counts.Failed.Add(1)
