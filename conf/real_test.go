@@ -11,7 +11,8 @@ import (
 
 const raddb = "/etc/freeradius/3.0"
 
-// needRaddb skips without the Debian package freeradius-config; with FRIO_REQUIRE=all it fails.
+// needRaddb skips without the Debian package freeradius-config; with FRIO_REQUIRE=all it fails. It is what friotest.Skip does: friotest imports
+// this package, so its tests cannot import that.
 func needRaddb(t *testing.T) {
 	t.Helper()
 	if _, err := os.Stat(filepath.Join(raddb, "radiusd.conf")); err == nil {

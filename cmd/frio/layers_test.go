@@ -19,6 +19,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/frio-io/frio/friotest"
 )
 
 // certificates makes a CA and a certificate for 127.0.0.1 in a directory: ca.pem, server.pem, server.key; and as many more.
@@ -73,7 +75,7 @@ func program(t *testing.T, name string) string {
 	t.Helper()
 	path, err := exec.LookPath(name)
 	if err != nil {
-		skip(t, name+" is not installed")
+		friotest.Skip(t, name+" is not installed")
 	}
 	return path
 }

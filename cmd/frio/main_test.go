@@ -236,15 +236,6 @@ func freePort(t *testing.T) int {
 	return 0
 }
 
-// skip skips a test for want of something, which FRIO_REQUIRE=all forbids.
-func skip(t *testing.T, why string) {
-	t.Helper()
-	if os.Getenv("FRIO_REQUIRE") == "all" {
-		t.Fatalf("required: %s", why)
-	}
-	t.Skip(why)
-}
-
 // inProcess runs a command within the test.
 func inProcess(stdin string, args ...string) (code int, stdout, stderr string) {
 	var out, errs bytes.Buffer

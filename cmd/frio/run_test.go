@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/frio-io/frio/friotest"
 )
 
 // echoes sends a line over network and wants it back; on streams also after the writing side was shut, and then the end.
@@ -121,7 +123,7 @@ func TestRunUnixDatagrams(t *testing.T) {
 func TestInteropSocat(t *testing.T) {
 	socat, err := exec.LookPath("socat")
 	if err != nil {
-		skip(t, "socat is not installed")
+		friotest.Skip(t, "socat is not installed")
 	}
 	text, port, socket := firstFile(t)
 	runFile(t, text)

@@ -14,15 +14,6 @@ import (
 // interopLimit bounds each exchange with another program, in real time.
 const interopLimit = 10 * time.Second
 
-// require skips a test whose peer program is missing, or fails it under FRIO_REQUIRE=all.
-func require(t *testing.T, missing string) {
-	t.Helper()
-	if os.Getenv("FRIO_REQUIRE") == "all" {
-		t.Fatalf("%s is missing", missing)
-	}
-	t.Skipf("%s is missing", missing)
-}
-
 // udpEnd drives an engine over a real socket, as plainly as possible.
 type udpEnd struct {
 	t    testing.TB
