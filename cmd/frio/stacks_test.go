@@ -59,3 +59,32 @@ func TestRunRadiusStacks(t *testing.T) {
 		}
 	}
 }
+
+// require_client_cert = no: a certificate that is not the one of a client { certificate { } } is as good as none, and so is none at all, for a
+// client with a secret of its own. Elsewhere neither gets in.
+func TestRunWithoutClientCertificates(t *testing.T) {
+	certs := certificates(t, "client")
+	var listens strings.Builder
+	ports := map[string]int{}
+	for name, key := range map[string]string{"strict": "", "lenient": "require_client_cert = no\n"} {
+		ports[name] = freePort(t)
+		fmt.Fprintf(&listens, "listen %s {\nprotocol = tls+tcp\ntcp {\nipaddr = 127.0.0.1\nport = %d\n}\ntls {\nca_file = %[3]s/ca.pem\n"+
+			"certificate_file = %[3]s/server.pem\nprivate_key_file = %[3]s/server.key\n%s}\n}\n", name, ports[name], certs, key)
+	}
+	const text = "client other {\nipaddr = 127.0.0.1\nproto = tls\nsecret = %[1]s\ncertificate {\nname = other\n}\n}\n" +
+		"client plain {\nipaddr = 127.0.0.1\nproto = tls\nsecret = %[1]s\n}\nrealm DEFAULT {\n}\n"
+	runFile(t, "server gateway {\nnamespace = radius\n"+listens.String()+"}\n"+fmt.Sprintf(text, testSecret))
+	for _, c := range []struct {
+		listen, cert string
+		code         int
+	}{{"lenient", "client", 0}, {"lenient", "", 0}, {"strict", "client", 3}, {"strict", "", 3}} {
+		args := []string{"radclient", "-code", "status", "-t", "3", "-ca", filepath.Join(certs, "ca.pem")}
+		if c.cert != "" {
+			args = append(args, "-cert", filepath.Join(certs, c.cert+".pem"), "-key", filepath.Join(certs, c.cert+".key"))
+		}
+		code, out, errs := inProcess("", append(args, "tls+tcp", fmt.Sprintf("127.0.0.1:%d", ports[c.listen]), testSecret)...)
+		if code != c.code {
+			t.Errorf("%s, certificate %q: exit code %d, want %d: %s%s", c.listen, c.cert, code, c.code, out, errs)
+		}
+	}
+}
