@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -482,5 +483,25 @@ func TestControlPeers(t *testing.T) {
 		if !strings.Contains(b.String(), tt.want) {
 			t.Errorf("no %q in\n%s", tt.want, b.String())
 		}
+	}
+}
+
+// A command that is longer than any is, is not kept until it ends: its connection is closed, and others are answered.
+func TestControlLongLine(t *testing.T) {
+	w := watch1(t)
+	c, err := net.Dial("unix", w.socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(patience))
+	if _, err := c.Write(bytes.Repeat([]byte("x"), controlLineMax+1)); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := c.Read(make([]byte, 1)); n != 0 || err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("%d bytes, %v", n, err)
+	}
+	if got := w.ask("version")[0]; !strings.Contains(got, "v1") {
+		t.Errorf("another is told %q", got)
 	}
 }

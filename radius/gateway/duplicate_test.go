@@ -2,6 +2,8 @@ package gateway
 
 import (
 	"bytes"
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -50,6 +52,29 @@ func TestDuplicateUDP(t *testing.T) {
 	w.reply(nas.receive(), req)
 	if h.count != 5 {
 		t.Errorf("the home server got %d", h.count)
+	}
+}
+
+// An answer is kept for as long as cleanup_delay of the client says, and no longer.
+func TestDuplicateCleanupDelay(t *testing.T) {
+	for _, delay := range []time.Duration{time.Second, 20 * time.Second} {
+		w := newWorld(t, strings.Replace(udpListen, "\tsecret", fmt.Sprintf("\tcleanup_delay = %v\n\tsecret", delay), 1)+homeText(0, "")+poolText)
+		h := w.home(0)
+		nas := w.udp(w.nas, "192.0.2.2:4000", nil)
+		req := access(1, "bob", "hello")
+		nas.send("192.0.2.1:1812", req)
+		answer := nas.receive()
+		w.pass(delay - 100*time.Millisecond)
+		nas.send("192.0.2.1:1812", req)
+		if again := nas.receive(); !bytes.Equal(again, answer) || h.count != 1 {
+			t.Errorf("before %v the home server got %d", delay, h.count)
+		}
+		w.pass(200 * time.Millisecond)
+		nas.send("192.0.2.1:1812", req)
+		w.reply(nas.receive(), req)
+		if h.count != 2 {
+			t.Errorf("after %v the home server got %d", delay, h.count)
+		}
 	}
 }
 
