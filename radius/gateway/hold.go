@@ -12,7 +12,11 @@ const (
 // hold has the request wait for the home server that could not be asked last, or was lost with it; false: that has been away for long, or it has
 // waited. Where both sides are datagrams only a copy that the client sends goes there meanwhile.
 func (r *request) hold() bool {
-	now, end := r.branch.now(), r.began.Add(holdMax)
+	now := r.branch.now()
+	end := r.holdEnd
+	if end.IsZero() {
+		end = now.Add(holdMax)
+	}
 	if r.broken != nil || r.unfit || r.missing < 0 || !now.Before(end) || !r.pool.home(r.missing).port(r.code).wasThere(now) {
 		return false
 	}
@@ -20,7 +24,7 @@ func (r *request) hold() bool {
 	if next.After(end) || !r.resends() {
 		next = end
 	}
-	r.held = true
+	r.held, r.holdEnd = true, end
 	r.timer.Set(r.branch.lane.Loop(), next)
 	return true
 }

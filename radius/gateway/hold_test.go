@@ -292,3 +292,27 @@ func TestHoldRepeatsNothing(t *testing.T) {
 		t.Errorf("later it got %d", h.count)
 	}
 }
+
+// A request whose home server has had it for longer than that waits as well.
+func TestHoldLate(t *testing.T) {
+	for _, to := range []string{"udp", "tcp"} {
+		t.Run(to, func(t *testing.T) {
+			pre := &world{T: t}
+			w := newWorld(t, pre.listenText("l", "tcp", gatewayAddr)+clientText+pre.homeOnText(0, to, acctHere(to))+poolText)
+			h := w.homeOn(0, to)
+			h.silent = true
+			nas := w.dial("tcp")
+			req := access(1, "bob", "hello")
+			nas.send(req)
+			w.until("it is there", func() bool { return h.count == 1 })
+			w.pass(2 * holdMax)
+			h.die()
+			w.pass(300 * time.Millisecond) // over udp it is sent again meanwhile
+			h = w.homeOn(0, to)
+			if p := w.reply(nas.receive(), req); p.Code() != radius.AccessAccept || h.count != 1 {
+				t.Errorf("%v, it got %d", p.Code(), h.count)
+			}
+			w.idle()
+		})
+	}
+}

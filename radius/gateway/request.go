@@ -43,6 +43,7 @@ type request struct {
 	missing  int           // the home server of the pool that could not be asked last, or was lost with the request; below 0: none
 	held     bool          // it waits for that one
 	holds    int           // how often that has been tried again without a copy from the client
+	holdEnd  time.Time     // it does not after that; zero: it has not
 	timer    event.Timer
 }
 
@@ -115,7 +116,7 @@ func (r *request) begin(s *source, client *Client, m *transport.Message, p radiu
 	r.code, r.id, r.vector = p.Code(), p.ID(), [16]byte(p.Authenticator())
 	r.began, r.serial = m.Time, 0
 	r.skip, r.sent, r.again, r.patient, r.trial, r.restores, r.unfit, r.broken = 0, 0, nil, false, false, false, false, nil
-	r.missing, r.held, r.holds = -1, false, 0
+	r.missing, r.held, r.holds, r.holdEnd = -1, false, 0, time.Time{}
 	return true
 }
 
