@@ -78,6 +78,7 @@ func load(ctx *talloc.Context, root *conf.Section, syntax error, opt Options) (*
 		s.ctx.Free()
 		return nil, err
 	}
+	s.threads.coalesce = s.pause()
 	s.watchReloads()
 	return s, nil
 }

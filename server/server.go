@@ -154,6 +154,7 @@ func (s *Server) Debug(w io.Writer) {
 		now.radius.Debug(w)
 	}
 	s.watch.debug(w, &now.operations)
+	fmt.Fprintf(w, "thread\n\tnetwork %d, workers %d, coalesce %v\n", s.threads.network, s.threads.workers, s.threads.coalesce)
 	s.DebugThreads(w)
 }
 

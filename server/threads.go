@@ -24,7 +24,7 @@ const threadsMax = 256
 type threads struct {
 	network  int // as many as there are cores, for auto
 	workers  int
-	coalesce time.Duration // below 0: not said
+	coalesce time.Duration // below 0 until the file is read: not said
 }
 
 // radiusCoalesce is the default of coalesce where packets of RADIUS are relayed: so little time is nothing to whom they are for, and saves more than
@@ -120,7 +120,7 @@ func (s *Server) Start(report func(error)) error {
 		s.watch.close()
 		return err
 	}
-	pool, err := thread.New(thread.Config{Network: s.threads.network, Workers: s.threads.workers, Coalesce: s.pause(), Kernel: s.kernel,
+	pool, err := thread.New(thread.Config{Network: s.threads.network, Workers: s.threads.workers, Coalesce: s.threads.coalesce, Kernel: s.kernel,
 		OnError: func(t *thread.Thread, err error) { report(fmt.Errorf("thread %s: %w", t.Name(), err)) }})
 	if err != nil {
 		s.watch.close()

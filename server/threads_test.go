@@ -430,8 +430,13 @@ func TestThreadsCoalesceDefault(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := s.pause(); got != want {
+		if got := s.threads.coalesce; got != want {
 			t.Errorf("%v, want %v:\n%s", got, want, text)
+		}
+		var shown bytes.Buffer
+		s.Debug(&shown)
+		if line := fmt.Sprintf("workers 0, coalesce %v\n", want); !strings.Contains(shown.String(), line) {
+			t.Errorf("no %q in\n%s", line, shown.String())
 		}
 		if _, err := s.Shutdown(); err != nil {
 			t.Error(err)
