@@ -82,60 +82,14 @@ func New(lanes transport.Lanes, cfg *Config, opt Options) (*Gateway, error) {
 func (g *Gateway) Load(cfg *Config) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	homes := map[string]*homeState{}
-	for i, h := range cfg.Homes {
-		state := g.homes[h.Name]
-		if state == nil || state.cfg.Text != h.Text {
-			state = newHomeState(g, h, g.branches[i%len(g.branches)])
-		} else {
-			h.inherit(state.cfg)
-		}
-		h.state = state
-		homes[h.Name] = state
-	}
+	homes, clients := g.homeStates(cfg), g.clientStates(cfg)
 	for _, p := range cfg.Pools {
-		p.key = radius.ID{Type: uint8(radius.CallingStationID)}
-		if attr, ok := dict.Lookup(p.Key); ok {
-			p.key = attr.ID
-		}
-		p.split = false
-		p.each(func(h *homeState) { p.split = p.split || len(h.ports) > 1 })
-	}
-	clients := map[string]*ClientState{}
-	for name, list := range cfg.Clients {
-		for _, c := range list.All {
-			key := name + "/" + c.Name // its place in the file may change
-			state := g.clients[key]
-			if state == nil {
-				state = new(ClientState)
-			} else if !c.same(state.of) {
-				state.seenMA.Store(false) // another one, by the same name, may not do what that did
-				state.seenProxyState.Store(false)
-			}
-			state.of = c
-			c.state = state
-			clients[key] = state
-		}
+		p.prepare()
 	}
 	if before := g.current.Load(); before != nil {
-		for _, p := range cfg.Pools {
-			for _, q := range before.Pools {
-				if p.Name == q.Name {
-					for i := range p.down {
-						p.down[i].Store(q.down[i].Load()) // it was said
-					}
-				}
-			}
-		}
+		cfg.inheritPools(before.Config)
 	}
-	for _, h := range cfg.Homes {
-		h.state.ports[0].use()
-	}
-	for _, r := range cfg.Realms.All {
-		if r.Acct != nil {
-			r.Acct.each(func(h *homeState) { h.port(radius.AccountingRequest).use() })
-		}
-	}
+	cfg.usePorts()
 	old := g.homes
 	g.homes, g.clients = homes, clients
 	g.current.Store(&snapshot{cfg, g.serial.Add(1)})
@@ -156,6 +110,78 @@ func (g *Gateway) Load(cfg *Config) {
 	}
 	for _, state := range gone {
 		free(state.cfg.memory)
+	}
+}
+
+// homeStates gives the home servers of cfg their states, by name: those of before where they are the same.
+func (g *Gateway) homeStates(cfg *Config) map[string]*homeState {
+	homes := map[string]*homeState{}
+	for i, h := range cfg.Homes {
+		state := g.homes[h.Name]
+		if state == nil || state.cfg.Text != h.Text {
+			state = newHomeState(g, h, g.branches[i%len(g.branches)])
+		} else {
+			h.inherit(state.cfg)
+		}
+		h.state = state
+		homes[h.Name] = state
+	}
+	return homes
+}
+
+// clientStates gives the clients of cfg their states: those of before where they have the same name.
+func (g *Gateway) clientStates(cfg *Config) map[string]*ClientState {
+	clients := map[string]*ClientState{}
+	for name, list := range cfg.Clients {
+		for _, c := range list.All {
+			key := name + "/" + c.Name // its place in the file may change
+			state := g.clients[key]
+			if state == nil {
+				state = new(ClientState)
+			} else if !c.same(state.of) {
+				state.seenMA.Store(false) // another one, by the same name, may not do what that did
+				state.seenProxyState.Store(false)
+			}
+			state.of = c
+			c.state = state
+			clients[key] = state
+		}
+	}
+	return clients
+}
+
+// prepare sets what p knows of itself, once its home servers have their states.
+func (p *HomePool) prepare() {
+	p.key = radius.ID{Type: uint8(radius.CallingStationID)}
+	if attr, ok := dict.Lookup(p.Key); ok {
+		p.key = attr.ID
+	}
+	p.split = false
+	p.each(func(h *homeState) { p.split = p.split || len(h.ports) > 1 })
+}
+
+// inheritPools has what was said of the pools of before not be said again of those by the same name.
+func (cfg *Config) inheritPools(before *Config) {
+	for _, p := range cfg.Pools {
+		for _, q := range before.Pools {
+			if p.Name == q.Name {
+				for i := range p.down {
+					p.down[i].Store(q.down[i].Load())
+				}
+			}
+		}
+	}
+}
+
+// usePorts says which ports of home servers requests go to.
+func (cfg *Config) usePorts() {
+	for _, h := range cfg.Homes {
+		h.state.ports[0].use()
+	}
+	for _, r := range cfg.Realms.All {
+		if r.Acct != nil {
+			r.Acct.each(func(h *homeState) { h.port(radius.AccountingRequest).use() })
+		}
 	}
 }
 

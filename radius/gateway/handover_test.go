@@ -162,16 +162,23 @@ func TestHandOverOfThreadThatCannotConnect(t *testing.T) {
 	}
 }
 
+// handOverWorld is a world in which c sent req over a stream to one thread, and the other has the only connection to h, over datagrams, which is
+// silent. more is for the home server.
+func handOverWorld(t *testing.T, more string) (w *world, h *home, c *peer, req []byte) {
+	t.Helper()
+	w = twoLanes(t, "tcp", "tls+udp", more, 1)
+	h = w.homeOn(0, "tls+udp")
+	w.dial("tcp").works("tcp", 1)
+	h.silent = true
+	c = w.dialText("home_server x {\n\tprotocol = tcp\n\ttcp {\n\t\tipaddr = 192.0.2.1\n\t\tport = 1813\n\t}\n}\n")
+	req = access(2, "bob", "hello")
+	c.send(req)
+	return w, h, c, req
+}
+
 // From a stream to datagrams the thread that has the connection repeats what is lost.
 func TestHandOverRetransmission(t *testing.T) {
-	w := twoLanes(t, "tcp", "tls+udp", "\tresponse_window = 30s\n", 1)
-	h := w.homeOn(0, "tls+udp")
-	first := w.dial("tcp")
-	first.works("tcp", 1)
-	h.silent = true
-	c := w.dialText("home_server x {\n\tprotocol = tcp\n\ttcp {\n\t\tipaddr = 192.0.2.1\n\t\tport = 1813\n\t}\n}\n")
-	req := access(2, "bob", "hello")
-	c.send(req)
+	w, h, c, req := handOverWorld(t, "\tresponse_window = 30s\n")
 	c.none(10 * time.Second)
 	if h.count != 1+3 {
 		t.Errorf("the home server got it %d times in 10 s", h.count-1)
@@ -205,14 +212,7 @@ func TestHandOverRepeatsNothing(t *testing.T) {
 
 // A stream loses nothing: a copy that comes over one is not sent on, wherever the call is.
 func TestHandOverCopyOverStream(t *testing.T) {
-	w := twoLanes(t, "tcp", "tls+udp", "", 1)
-	h := w.homeOn(0, "tls+udp")
-	first := w.dial("tcp")
-	first.works("tcp", 1)
-	h.silent = true
-	c := w.dialText("home_server x {\n\tprotocol = tcp\n\ttcp {\n\t\tipaddr = 192.0.2.1\n\t\tport = 1813\n\t}\n}\n")
-	req := access(2, "bob", "hello")
-	c.send(req)
+	w, h, c, req := handOverWorld(t, "")
 	w.until("it is there", func() bool { return h.count == 2 })
 	c.send(req)
 	c.none(time.Second)
