@@ -31,21 +31,28 @@ func tlsHome(certs, address string) string {
 		fmt.Sprintf("}\ntls {\nca_file = %[1]s/ca.pem\ncertificate_file = %[1]s/client.pem\nprivate_key_file = %[1]s/client.key\ncheck_cert_name = no\n}\n", certs)
 }
 
+// startHeldHome starts a home server that closes arrived when the first request has come, and answers it when release is closed.
+func startHeldHome(t *testing.T, stack, certs string) (address string, arrived, release chan struct{}) {
+	t.Helper()
+	arrived, release = make(chan struct{}), make(chan struct{})
+	_, address = startHome(t, stack, certs, func(h *homeServer) {
+		h.change = func(seen int, _ radius.Packet, reply []byte) []byte {
+			if seen == 0 {
+				close(arrived)
+				<-release
+			}
+			return reply
+		}
+	})
+	return address, arrived, release
+}
+
 // A request that is under way at SIGTERM is answered, whatever it came by and wherever it went, and the program ends in order.
 func TestRunStopsWithRequest(t *testing.T) {
 	certs := madeCertificates(t)
 	for _, way := range [][2]string{{"udp", "udp"}, {"udp", "tls+tcp"}, {"tls+tcp", "udp"}, {"tls+tcp", "tls+tcp"}} {
 		t.Run(way[0]+" to "+way[1], func(t *testing.T) {
-			arrived, release := make(chan struct{}), make(chan struct{})
-			_, address := startHome(t, way[1], certs, func(h *homeServer) {
-				h.change = func(seen int, _ radius.Packet, reply []byte) []byte {
-					if seen == 0 {
-						close(arrived)
-						<-release
-					}
-					return reply
-				}
-			})
+			address, arrived, release := startHeldHome(t, way[1], certs)
 			home := addressText(address)
 			if way[1] != "udp" {
 				home = tlsHome(certs, address)
@@ -91,16 +98,7 @@ func TestRunStopsInReload(t *testing.T) {
 	certs := madeCertificates(t)
 	for _, stack := range []string{"udp", "tls+tcp"} {
 		t.Run(stack, func(t *testing.T) {
-			arrived, release := make(chan struct{}), make(chan struct{})
-			_, address := startHome(t, "udp", certs, func(h *homeServer) {
-				h.change = func(seen int, _ radius.Packet, reply []byte) []byte {
-					if seen == 0 {
-						close(arrived)
-						<-release
-					}
-					return reply
-				}
-			})
+			address, arrived, release := startHeldHome(t, "udp", certs)
 			ports := map[string]int{"udp": freePort(t), "tls+tcp": freePort(t)}
 			text := proxyText(certs, addressText(address), ports["udp"], ports["tls+tcp"])
 			file, second := filepath.Join(t.TempDir(), "frio.conf"), freePort(t)
@@ -138,16 +136,7 @@ func TestRunStopsInReload(t *testing.T) {
 // A second signal ends the program at once, and leaves no file of it behind.
 func TestRunStopsAtOnce(t *testing.T) {
 	certs := madeCertificates(t)
-	arrived, release := make(chan struct{}), make(chan struct{})
-	_, address := startHome(t, "udp", certs, func(h *homeServer) {
-		h.change = func(seen int, _ radius.Packet, reply []byte) []byte {
-			if seen == 0 {
-				close(arrived)
-				<-release
-			}
-			return reply
-		}
-	})
+	address, arrived, release := startHeldHome(t, "udp", certs)
 	defer close(release)
 	file, port := filepath.Join(t.TempDir(), "frio.conf"), freePort(t)
 	pidfile := filepath.Join(t.TempDir(), "frio.pid")
