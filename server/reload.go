@@ -223,7 +223,7 @@ func (r *reload) open() error {
 			r.waiting = append(r.waiting, l)
 			continue
 		}
-		err := l.io.Open()
+		err := l.open()
 		switch {
 		case err == nil:
 			r.opened = append(r.opened, l)

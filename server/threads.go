@@ -180,10 +180,18 @@ func (s *Server) Shutdown() (cut *thread.Cut, err error) {
 
 // start opens the socket, or sockets, and gives them to the threads from number first on.
 func (l *listen) start(pool *thread.Pool, lanes transport.Lanes, first int) error {
-	if err := l.io.Open(); err != nil {
+	if err := l.open(); err != nil {
 		return err
 	}
 	return l.spread(pool, lanes, first)
+}
+
+// open opens the socket, or sockets. Its error says of what listen: files have many, and some of one address.
+func (l *listen) open() error {
+	if err := l.io.Open(); err != nil {
+		return fmt.Errorf("listen %s of server %s: %w", l.name, l.service.name, err)
+	}
+	return nil
 }
 
 // spread gives the open socket, or sockets, to the threads.

@@ -408,7 +408,7 @@ func TestThreadsStartFails(t *testing.T) {
 	}
 	first := s.all()[0].io
 	err = s.Start(func(err error) { t.Error(err) })
-	if want := "open tcp 127.0.0.1:" + port + ": bind: address already in use"; err == nil || err.Error() != want {
+	if want := "listen b of server two: open tcp 127.0.0.1:" + port + ": bind: address already in use"; err == nil || err.Error() != want {
 		t.Errorf("Start: got %v, want %s", err, want)
 	}
 	if s := first.(frio.Stater).State(); s != frio.StateClosed {

@@ -247,7 +247,7 @@ func TestRunOpenFails(t *testing.T) {
 	}
 	p := start(t, "run", file)
 	p.exits(1)
-	if want := fmt.Sprintf("frio: open tcp %v: bind: address already in use\n", l.Addr()); p.err.String() != want || p.out.String() != "" {
+	if want := fmt.Sprintf("frio: listen a of server s: open tcp %v: bind: address already in use\n", l.Addr()); p.err.String() != want || p.out.String() != "" {
 		t.Errorf("standard error %q, want %q; standard output %q", p.err, want, p.out)
 	}
 }
