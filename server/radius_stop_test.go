@@ -51,6 +51,9 @@ func (r *reloadable) over(listens []*listen, ways ...gateway.Outcome) {
 		if n := l.radius.listen.Counts.Pending.Load(); n != 0 {
 			r.Errorf("%d requests of %s are under way", n, l.name)
 		}
+		if n := l.radius.listen.Counts.Lost.Load(); n != 0 {
+			r.Errorf("%d connections of %s count as lost that were cut", n, l.name)
+		}
 	}
 	client := r.gateway.Clients()[0]
 	all, good := uint64(0), uint64(0)
