@@ -176,6 +176,9 @@ func (l *listen) debug(w io.Writer, deep bool) {
 	}
 	if l.radius != nil {
 		l.radius.debug(in)
+		if timeout := l.radius.config.Timeout; l.io.Kind() == frio.Stream {
+			fmt.Fprintf(in, "message_timeout %s\n", map[bool]string{false: "never", true: timeout.String()}[timeout > 0])
+		}
 	}
 	debugIO(in, l.io, deep)
 }

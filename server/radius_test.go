@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"net"
@@ -206,6 +207,11 @@ func TestRadiusMessageTimeout(t *testing.T) {
 		}
 		if got := s.services[0].listens[0].radius.config.Timeout; got != c.want {
 			t.Errorf("%q: %v, want %v", c.more, got, c.want)
+		}
+		var text bytes.Buffer
+		s.Debug(&text)
+		if want := "message_timeout " + map[bool]string{false: "never", true: c.want.String()}[c.want > 0] + "\n"; !strings.Contains(text.String(), want) {
+			t.Errorf("%q: Debug has no %q", c.more, want)
 		}
 	}
 }
