@@ -1,7 +1,9 @@
 package tls
 
 import (
+	ctls "crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"syscall"
 	"time"
@@ -154,7 +156,20 @@ func (c *Conn) lowerEnded(err error) {
 	if c.s != nil && c.s.writeErr != nil && errors.Is(c.s.writeErr, frio.ErrReset) {
 		err = c.s.writeErr // Write met it first
 	}
+	if c.unseen() && (errors.Is(err, frio.ErrTruncated) || errors.Is(err, frio.ErrReset)) {
+		err = fmt.Errorf("%w (nothing came since the handshake: the peer may have refused our certificate)", err)
+	}
 	c.failed(err)
+}
+
+// unheard tells whether it is a client that has heard nothing of its peer but the handshake.
+func (c *Conn) unheard() bool {
+	return c.role == frio.Client && c.state == frio.StateOpen && c.s.bytesIn == 0
+}
+
+// unseen tells whether it may be that the server has not seen our certificate before: in TLS 1.3 the client is done first.
+func (c *Conn) unseen() bool {
+	return c.unheard() && c.s.bytesOut > 0 && c.s.eng.ConnectionState().Version == ctls.VersionTLS13
 }
 
 // failed ends the connection by err, which in a handshake gets its reason.
@@ -170,10 +185,9 @@ func (c *Conn) failed(err error) {
 	c.fail(err)
 }
 
-// refusedLate tells whether err is the peer's refusal of our handshake. In TLS 1.3 a client is done before the server has seen its
-// certificate: the alert comes on an open connection, as the first thing there.
+// refusedLate tells whether err is the peer's refusal of our handshake: the alert comes, in TLS 1.3, as the first thing on a connection that is open.
 func (c *Conn) refusedLate(err error) bool {
-	if c.role != frio.Client || c.state != frio.StateOpen || c.s.bytesIn > 0 {
+	if !c.unheard() {
 		return false
 	}
 	_, received, ok := alertOf(err)

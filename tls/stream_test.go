@@ -3,8 +3,10 @@ package tls_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"math/rand/v2"
+	"strings"
 	"testing"
 
 	"github.com/frio-io/frio"
@@ -254,6 +256,30 @@ func TestShortReads(t *testing.T) {
 			if string(got) != string(text) {
 				t.Fatalf("in pieces of %d: %q", size, got)
 			}
+		}
+	}
+}
+
+// TestUnseen: a client whose peer ends without a word, when it may have seen our certificate only then, is told so.
+func TestUnseen(t *testing.T) {
+	for _, version := range versions {
+		for _, c := range []struct{ writes, heard, hint bool }{
+			{true, false, version == versions[1]}, {false, false, false}, {true, true, false},
+		} {
+			p := newPiped(t, version)
+			p.open()
+			if c.heard {
+				p.pass(p.server, p.client, []byte("hello"))
+			}
+			if c.writes {
+				p.client.Write([]byte("hello"))
+			}
+			p.below[0].ended = true
+			_, err := p.client.Read(make([]byte, 1))
+			if hint := strings.Contains(fmt.Sprint(err), "the peer may have refused our certificate"); hint != c.hint || !errors.Is(err, frio.ErrTruncated) {
+				t.Errorf("%s%+v: %v", version, c, err)
+			}
+			p.free()
 		}
 	}
 }
