@@ -58,13 +58,11 @@ func (g *gather) look(l *Loop) {
 		}
 	case g.trial:
 		g.trial, g.resting = false, !slower
-		if g.good == g.resting {
-			g.term = min(2*g.term, termMax)
+		if g.good != g.resting {
+			g.term = 0
 		}
-		if g.good != g.resting || g.term == 0 {
-			g.good, g.term = g.resting, termMin
-		}
-		g.until = now.Add(g.term)
+		g.term = min(max(2*g.term, termMin), termMax)
+		g.good, g.until = g.resting, now.Add(g.term)
 	case slower || !enough || !now.Before(g.until):
 		g.resting, g.until = false, now
 	}

@@ -110,15 +110,15 @@ func (l *listen) Gone(c *transport.Conn) {
 	l.counts.Open.Add(-1)
 }
 
-// inherit has l go on with the sockets of one of those that are gone, where one has the same. ready: it can be opened at once; else that one's
-// connections go on reading them, or none has them.
-func (l *listen) inherit(gone []*listen) (ready bool) {
+// inherit has l go on with the sockets of one of those that are gone; ok is false where none has the same. shared: that one's connections go on
+// reading them.
+func (l *listen) inherit(gone []*listen) (shared, ok bool) {
 	for _, old := range gone {
-		if shared, ok := l.inheritFrom(old); ok {
-			return !shared
+		if shared, ok = l.inheritFrom(old); ok {
+			break
 		}
 	}
-	return false
+	return shared, ok
 }
 
 // takesOver tells whether l can go on with the sockets of one of those that will be gone, and makes it so. It is not for Unix sockets: whether theirs
@@ -127,12 +127,8 @@ func (l *listen) takesOver(gone []*listen) bool {
 	if a, ok := socketOf(l.shards()[0]).(frio.Addresser); !ok || !a.LocalAddr().IsValid() {
 		return false
 	}
-	for _, old := range gone {
-		if _, ok := l.inheritFrom(old); ok {
-			return true
-		}
-	}
-	return false
+	_, ok := l.inherit(gone)
+	return ok
 }
 
 func (l *listen) inheritFrom(old *listen) (shared, ok bool) {

@@ -135,10 +135,10 @@ var errStopped = errors.New("the server stops")
 // inherit gives the listens that wait for an address the sockets of who has it, and opens those that need not wait any more.
 func (r *reload) inherit() (opened []*listen) {
 	r.waiting = slices.DeleteFunc(r.waiting, func(l *listen) bool {
-		if !l.inherit(r.gone) {
+		if shared, ok := l.inherit(r.gone); shared || !ok {
 			return false
 		}
-		if err := l.io.Open(); err != nil {
+		if err := l.open(); err != nil {
 			r.lose(l, err)
 			l.ctx.Free()
 			return true
@@ -161,7 +161,7 @@ func (r *reload) openWaiting() (opened []*listen) {
 			l.ctx.Free()
 			continue
 		}
-		if err := l.io.Open(); err != nil {
+		if err := l.open(); err != nil {
 			r.lose(l, err)
 			l.ctx.Free()
 			continue

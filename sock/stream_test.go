@@ -211,10 +211,11 @@ func TestDescriptorsExhausted(t *testing.T) {
 	accept(t, l)
 }
 
-// Accept leaves some descriptors, and what it does not take waits.
-func TestDescriptorsReserved(t *testing.T) {
+// reserving is a listener that clients wait for, and a Kernel that keeps back all descriptors behind next, the lowest that is free.
+func reserving(t *testing.T, clients int) (k sock.Kernel, l, next int) {
+	t.Helper()
 	l, own := listener(t, sock.Inet4, inet("127.0.0.1", 0))
-	for range 3 {
+	for range clients {
 		fd := socket(t, sock.Inet4, frio.Stream)
 		if err := kernel.Connect(fd, own); err != nil {
 			want(t, "connect", err, syscall.EAGAIN)
@@ -223,7 +224,12 @@ func TestDescriptorsReserved(t *testing.T) {
 	next, err := kernel.(sock.Duplicator).Duplicate(l)
 	must(t, err)
 	must(t, kernel.Close(next))
-	k := sock.Reserving(next + 1)
+	return sock.Reserving(next + 1), l, next
+}
+
+// Accept leaves some descriptors, and what it does not take waits.
+func TestDescriptorsReserved(t *testing.T) {
+	k, l, next := reserving(t, 3)
 	await(t, l, unix.POLLIN)
 	first, _, err := k.Accept(l)
 	must(t, err)
@@ -255,17 +261,7 @@ func TestDescriptorsReserved(t *testing.T) {
 // The reserve is not used up by connections that come and go: only the one that found it out is in it.
 func TestDescriptorsReservedLong(t *testing.T) {
 	const clients = 8
-	l, own := listener(t, sock.Inet4, inet("127.0.0.1", 0))
-	for range clients {
-		fd := socket(t, sock.Inet4, frio.Stream)
-		if err := kernel.Connect(fd, own); err != nil {
-			want(t, "connect", err, syscall.EAGAIN)
-		}
-	}
-	next, err := kernel.(sock.Duplicator).Duplicate(l)
-	must(t, err)
-	must(t, kernel.Close(next))
-	k := sock.Reserving(next + 1)
+	k, l, next := reserving(t, clients)
 	accept := func() int {
 		await(t, l, unix.POLLIN)
 		fd, _, err := k.Accept(l)
