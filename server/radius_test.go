@@ -97,14 +97,21 @@ realm DEFAULT {
 // ask sends a request to a gateway and reads its answer.
 func ask(conn net.Conn, id uint8) error { return askFor(conn, id, "bob") }
 
-func askFor(conn net.Conn, id uint8, user string) error {
-	keys := radius.NewKeys([]byte("a"))
+// keysA are of the secret of the tests' clients.
+func keysA() *radius.Keys { return radius.NewKeys([]byte("a")) }
+
+func accessRequest(id uint8, user string) []byte {
 	b := radius.NewRequest(nil, radius.AccessRequest, id, [16]byte{id, 1})
 	b.AddString(radius.UserName, user)
-	request, err := b.Seal(keys)
+	p, err := b.Seal(keysA())
 	if err != nil {
-		return err
+		panic(err)
 	}
+	return p
+}
+
+func askFor(conn net.Conn, id uint8, user string) error {
+	request := accessRequest(id, user)
 	if _, err := conn.Write(request); err != nil {
 		return err
 	}
@@ -117,7 +124,7 @@ func askFor(conn net.Conn, id uint8, user string) error {
 	if err != nil {
 		return err
 	}
-	if err := keys.CheckReply(reply, request[4:20], true); err != nil {
+	if err := keysA().CheckReply(reply, request[4:20], true); err != nil {
 		return err
 	}
 	if reply.Code() != radius.AccessAccept || reply.ID() != id {

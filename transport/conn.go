@@ -27,7 +27,7 @@ type User interface {
 	// End says that nothing more comes: io.EOF, the peer has ended its direction, and writing may go on; any other error, the connection is
 	// lost; it may follow the first. The user calls Close, then or soon.
 	End(c *Conn, err error)
-	// Drain asks to end in order, soon: the program stops.
+	// Drain asks to end in order, soon: the program stops, or, where Conn.Retires says so, the connection's port does. It may be called again.
 	Drain(c *Conn)
 }
 
@@ -54,6 +54,7 @@ type Conn struct {
 	member   *thread.Member // nil on a lane that was given a loop
 
 	begun, up, over, paused bool
+	stops                   bool  // the program does
 	starved                 bool  // the ring had no room: it is tried again by the timer
 	ended                   bool  // nothing more is read
 	told                    bool  // End was called

@@ -15,7 +15,7 @@ func (c *Conn) arrive(lane *Lane) {
 		return
 	}
 	c.live(lane)
-	if !c.over && c.retires() {
+	if !c.over && c.Retires() {
 		c.drain()
 	}
 }
@@ -125,6 +125,7 @@ func (c *Conn) End(m *thread.Member, reason error) {
 		c.gone()
 		c.ctx.Free()
 	case reason == thread.ErrStopping:
+		c.stops = true
 		c.drain()
 	default:
 		if reason == net.ErrClosed && stateOf(c.io) == frio.StateFailed {

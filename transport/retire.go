@@ -15,15 +15,15 @@ func (l *Lane) Retire(list []*Port) {
 		}
 	}
 	l.Each(func(c *Conn) {
-		if c.retires() {
+		if c.Retires() {
 			c.drain()
 		}
 	})
 }
 
-// retires tells whether it is one of the connections of a port that retires.
-func (c *Conn) retires() bool {
-	return c.port != nil && c.port.near != c && c.port.retires.Load()
+// Retires tells whether it is one of the connections of a port that retires, while the program goes on.
+func (c *Conn) Retires() bool {
+	return c.port != nil && c.port.near != c && c.port.retires.Load() && !c.stops
 }
 
 // drain has the user end it in order. What has come is read before, so that it is answered.

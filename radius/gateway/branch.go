@@ -104,7 +104,7 @@ func (b *branch) renew(gone []*homeState) {
 	})
 	b.lane.Each(func(c *transport.Conn) {
 		if s, ok := c.User().(*source); ok && s.one && s.up && !s.drains && !s.identify() {
-			s.Drain(c) // what it asked as a client is answered
+			s.drain() // what it asked as a client is answered
 		}
 	})
 }

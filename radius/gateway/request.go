@@ -190,6 +190,7 @@ func (r *request) finish(outcome Outcome) {
 	r.memory.Free()
 	r.memory, r.packet = talloc.Buffer{}, nil
 	s.remove(r)
+	s.last = b.now()
 	b.active--
 	if !r.Answered() {
 		b.table.Remove(&r.Exchange)

@@ -135,13 +135,14 @@ type source struct {
 	client *Client
 	serial uint64 // of the configuration that client is of
 	first  *request
-	count  int // of requests under way
+	count  int       // of requests under way
+	leaves time.Time // since when it is to end once nothing comes; zero: it is not
 	drains bool
 	ended  bool // the peer has ended its direction: when all is answered it is closed
 	up     bool
 
 	counted *ClientState // whose connection it is; nil: nobody's yet
-	last    time.Time    // when a packet came or went
+	last    time.Time    // when a request came or ended
 	timer   event.Timer  // for idle_timeout and lifetime of the client
 }
 
@@ -245,7 +246,7 @@ func (s *source) Message(c *transport.Conn, m *transport.Message) {
 			return
 		}
 	case !s.drains && !s.identify():
-		s.Drain(c) // it was a client of the configuration before
+		s.drain() // it was a client of the configuration before
 		return
 	case s.client == nil:
 		return // what came in one batch with that
@@ -300,8 +301,21 @@ func (s *source) End(c *transport.Conn, err error) {
 	s.close()
 }
 
-// Drain answers what is under way and closes.
+// Drain has the connection end: when its listen does once nothing comes any more, or what its client has on the way were lost; when the program
+// stops, which may come after that, now.
 func (s *source) Drain(c *transport.Conn) {
+	switch {
+	case !c.Retires():
+		s.drain()
+	case s.leaves.IsZero():
+		s.leaves = s.branch.now()
+		s.arm()
+	}
+}
+
+// drain answers what is under way and closes.
+func (s *source) drain() {
+	c := s.conn
 	s.drains = true
 	if c.IsUp() {
 		c.Pause()
@@ -325,9 +339,7 @@ func (s *source) Leave(*transport.Conn) {
 // Arrive goes on with the connection on another thread.
 func (s *source) Arrive(c *transport.Conn) {
 	s.branch = s.listen.gateway.branchOf(c.Lane())
-	if s.client != nil {
-		s.arm()
-	}
+	s.arm()
 }
 
 // settled closes what waited for its last answer.

@@ -34,23 +34,40 @@ func (s *source) gone() {
 	}
 }
 
-// arm sets the timer to the first of the client's limits.
+const (
+	// leaveQuiet is how long nothing must have come by a connection that is to end: what its peer sent before it knew has arrived by then.
+	leaveQuiet = time.Second
+	// leaveMax is how long one is waited for that is never quiet.
+	leaveMax = 2 * time.Second
+)
+
+// arm sets the timer to the first of the limits.
 func (s *source) arm() {
 	if at := s.due(); !at.IsZero() && !s.drains {
 		s.timer.Set(s.branch.lane.Loop(), at)
 	}
 }
 
-// due is when the first of the client's limits is reached, if nothing happens; zero: never.
+// due is when the first of the client's limits is reached, or a connection that is to end is, if nothing happens; zero: never.
 func (s *source) due() (at time.Time) {
+	first := func(limit time.Time) {
+		if at.IsZero() || limit.Before(at) {
+			at = limit
+		}
+	}
+	if !s.leaves.IsZero() {
+		first(s.leaves.Add(leaveMax))
+		first(s.last.Add(leaveQuiet))
+	}
+	if s.client == nil {
+		return at
+	}
 	limit := &s.client.Limit
 	if limit.Lifetime > 0 {
-		at = s.conn.Since().Add(limit.Lifetime)
+		first(s.conn.Since().Add(limit.Lifetime))
 	}
 	if limit.IdleTimeout > 0 {
-		if idle := s.last.Add(limit.IdleTimeout); at.IsZero() || idle.Before(at) {
-			at = idle
-		}
+		first(s.last.Add(limit.IdleTimeout))
 	}
 	return at
 }
@@ -63,19 +80,32 @@ func (t *sourceTimer) Describe() string { return t.conn.Describe() }
 // Expire ends the connection in order: what is under way is answered first.
 func (t *sourceTimer) Expire(now time.Time) {
 	s := (*source)(t)
-	if s.client == nil || s.drains {
+	if s.drains {
 		return
 	}
-	limit := &s.client.Limit
-	old := limit.Lifetime > 0 && now.Sub(s.conn.Since()) >= limit.Lifetime
-	idle := limit.IdleTimeout > 0 && now.Sub(s.last) >= limit.IdleTimeout
+	old, idle := s.spent(now)
 	switch {
 	case old, idle && s.count == 0:
-		s.Drain(s.conn)
+		s.drain()
 	case idle:
 		s.last = now // it waits for us
 		s.arm()
 	default:
 		s.arm()
 	}
+}
+
+// spent tells which of the limits are reached: those that count from the beginning, and those of how long nothing has come.
+func (s *source) spent(now time.Time) (old, idle bool) {
+	quiet := now.Sub(s.last)
+	if !s.leaves.IsZero() {
+		old, idle = now.Sub(s.leaves) >= leaveMax, quiet >= leaveQuiet
+	}
+	if s.client == nil {
+		return old, idle
+	}
+	limit := &s.client.Limit
+	old = old || limit.Lifetime > 0 && now.Sub(s.conn.Since()) >= limit.Lifetime
+	idle = idle || limit.IdleTimeout > 0 && quiet >= limit.IdleTimeout
+	return old, idle
 }

@@ -41,6 +41,7 @@ type world struct {
 	config  *talloc.Context
 	gateway *Gateway
 	listens []*Listen
+	ports   []*transport.Port
 	file    *conf.Section
 	log     bytes.Buffer
 	polls   []func() // of the raw sockets
@@ -130,7 +131,9 @@ func (w *world) listen(cs *conf.Section, lane *transport.Lane) {
 		w.must(a.SetAdmit(l.Admit))
 	}
 	w.must(io.Open())
-	w.must(transport.NewPort("test", nil, io, lane.Context(), l).Join(lane))
+	p := transport.NewPort("test", nil, io, lane.Context(), l)
+	w.ports = append(w.ports, p)
+	w.must(p.Join(lane))
 }
 
 // until runs the world until done.
