@@ -189,10 +189,14 @@ type Heir interface {
 	Inherit(from IO) (shared bool, err error)
 }
 
-// Reloader is an IO that keeps what files say: certificates, CRLs. Reload reads them again, for what is open too; with a mistake
-// the old ones stay. Where files are looked after by time, OnReload is told of a reload by itself that failed, from any goroutine.
+// Reloader is a layer that keeps what files say, certificates and CRLs, and whose section may change while it is open.
 type Reloader interface {
-	Reload() error
+	// Reload has the layer, and all connections of it, do what the section of as says, whose files were read when that was parsed: an IO of the
+	// same method, role and kind that was never opened, or the error is errors.ErrUnsupported. The sections of other methods, and limit { }, are
+	// not looked at. Of nil the files of its own section are read again; with a mistake what was read before stays. Thread: any that may
+	// block on files.
+	Reload(as IO) error
+	// OnReload has failed told of files that are looked after by time and were found changed and wrong, from any goroutine.
 	OnReload(failed func(error))
 }
 

@@ -103,3 +103,18 @@ func TestDidYouMean(t *testing.T) {
 		}
 	}
 }
+
+// Without leaves out what is called so, at this level only, and does not touch the section itself.
+func TestWithout(t *testing.T) {
+	parse := func(text string) *Section { return mustParse(t, text).Sections("")[0] }
+	all := parse("listen a {\n\tx = 1\n\ttls {\n\t\tx = 2\n\t}\n\ttls other {\n\t}\n\ty = 3\n}\n")
+	if rest := all.Without("tls", "y", "z"); !rest.Equal(parse("listen a {\n\tx = 1\n}\n")) || len(rest.Pairs("y")) != 0 {
+		t.Error("what is left out is there, or more is missing")
+	}
+	if len(all.Pairs("y")) != 1 || len(all.Sections("tls")) != 2 {
+		t.Error("the section itself has changed")
+	}
+	if inner := all.Without("x"); len(inner.Sections("tls")[0].Pairs("x")) != 1 {
+		t.Error("what is deeper is left out as well")
+	}
+}

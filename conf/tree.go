@@ -2,6 +2,7 @@ package conf
 
 import (
 	"fmt"
+	"slices"
 )
 
 // item is what a section holds: one of both.
@@ -57,6 +58,20 @@ func (s *Section) find(what byte, name, name2 string) item {
 		}
 	}
 	return s.index[itemKey{what, name, name2}]
+}
+
+// Without returns s without the sections and pairs of these names. It shares what it holds with s, of which nothing is taken by it; it is for Format
+// and Equal.
+func (s *Section) Without(names ...string) *Section {
+	out := *s
+	out.index = nil
+	out.items = slices.DeleteFunc(slices.Clone(s.items), func(it item) bool {
+		if it.sec != nil {
+			return slices.Contains(names, it.sec.Name)
+		}
+		return slices.Contains(names, it.pair.Name)
+	})
+	return &out
 }
 
 // Equal tells whether both trees say the same: the same names, operators, values and quotes, in the same order.

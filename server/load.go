@@ -233,13 +233,6 @@ func (l *loader) listen(cs *conf.Section, v *service) {
 	ctx, err := l.server.ctx.New("listen " + cs.Name2)
 	if err == nil {
 		one.ctx = ctx
-		one.text = textOf(cs, v.space)
-		if v.target != nil {
-			one.text += v.target.text
-		}
-		if v.home != nil {
-			one.text += v.home.text
-		}
 		one.io, err = frio.ParseServer(ctx, cs)
 	}
 	l.misplaced(cs)
@@ -248,6 +241,7 @@ func (l *loader) listen(cs *conf.Section, v *service) {
 		l.excuse(cs)
 		return
 	}
+	one.text = v.textOf(cs, one.io)
 	l.bind(cs, one.io)
 	at := protocolOf(cs)
 	if v.target != nil && v.target.io != nil && v.target.io.Kind() != one.io.Kind() {
@@ -258,6 +252,29 @@ func (l *loader) listen(cs *conf.Section, v *service) {
 	if one.io.Kind() == frio.Datagram {
 		l.datagrams(cs, one, at)
 	}
+}
+
+// textOf stands for what cannot change while the listen cs is open.
+func (v *service) textOf(cs *conf.Section, io frio.IO) string {
+	var changes []string
+	methods := strings.Split(protocolOf(cs).Value, "+")
+	for one := range frio.Stack(io) {
+		if _, ok := one.(frio.Reloader); ok {
+			changes = append(changes, methods[0])
+		}
+		methods = methods[1:]
+	}
+	if v.radius != nil {
+		changes = append(changes, "clients", "type")
+	}
+	text := textOf(cs.Without(changes...), v.space)
+	if v.target != nil {
+		text += v.target.text
+	}
+	if v.home != nil {
+		text += v.home.text
+	}
+	return text
 }
 
 // misplaced reports keys that stand in a listen of FreeRADIUS, and here in the section of the method.

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"iter"
 	"log/slog"
 	"net"
 	"slices"
@@ -15,9 +16,10 @@ import (
 	"github.com/frio-io/frio/talloc"
 )
 
-// ReloadFile makes the running Server, which Start has started, what the file says. Listens that are the same keep their sockets and connections, and
-// read their certificates and CRLs again; home servers and clients that are the same keep what is known of them; what is new begins. Listens that
-// changed or are gone take nobody any more, answer what is under way, at most for Options.Drain, and end. `thread { }` stays as it is.
+// ReloadFile makes the running Server, which Start has started, what the file says. Listens whose sockets are the same keep them and their
+// connections, whatever changed in `tls { }`, its files, and the keys of the gateway; home servers and clients that are the same keep what is known of
+// them; what is new begins. Listens that changed otherwise, or are gone, take nobody any more, answer what is under way, at most for Options.Drain,
+// and end. `thread { }` stays as it is.
 // With mistakes (conf.Errors), or a listen that cannot be opened, nothing has changed, but that the log's files are opened anew. A
 // *LateError says that the new configuration holds, and what of it does not run. Thread: that of the context that the Server was
 // loaded into, which is none of the Server's.
@@ -66,7 +68,7 @@ func (e *LateError) Unwrap() error { return e.Err }
 // reload is one change of configuration.
 type reload struct {
 	old, new *Server
-	kept     map[*listen]*listen // of the new configuration: the same of the old one
+	kept     map[*listen]*listen // of the new configuration: that of the old one whose sockets are the same
 	gone     []*listen
 	opened   []*listen
 	waiting  []*listen        // whose address one that is gone has
@@ -248,7 +250,7 @@ func (r *reload) targets() (left []*target) {
 			continue
 		}
 		delete(before, t.name)
-		refreshed(same.io, r.old.opt.Logger)
+		refresh(same.io, t.io, r.old.opt.Logger)
 		for _, v := range r.new.services {
 			if v.target == t {
 				v.target = same
@@ -263,26 +265,29 @@ func (r *reload) targets() (left []*target) {
 	return left
 }
 
-// refresh has what stays read its files.
+// refresh has what stays do what the new sections say.
 func (r *reload) refresh() {
 	for l, same := range r.kept {
-		refreshed(same.io, r.old.opt.Logger)
+		refresh(same.io, l.io, r.old.opt.Logger)
 		l.ctx.Free()
 	}
 	if r.old.gateway == nil {
 		return
 	}
 	for _, h := range r.old.gateway.Config().Homes {
-		refreshed(h.IO, r.old.opt.Logger)
-		refreshed(h.AcctIO, r.old.opt.Logger)
+		refresh(h.IO, nil, r.old.opt.Logger)
+		refresh(h.AcctIO, nil, r.old.opt.Logger)
 	}
 }
 
-// refreshed has an IO, and what it stands on, read its files again.
-func refreshed(one frio.IO, log *slog.Logger) {
-	for one := range frio.Stack(one) {
+// refresh has an IO, and what it stands on, do what the sections of another one say; of nil it reads its files again.
+func refresh(top, as frio.IO, log *slog.Logger) {
+	next, stop := iter.Pull(frio.Stack(as))
+	defer stop()
+	for one := range frio.Stack(top) {
+		as, _ := next()
 		if f, ok := one.(frio.Reloader); ok {
-			if err := f.Reload(); err != nil {
+			if err := f.Reload(as); err != nil {
 				log.Warn("reload", "io", one.Describe(), "error", err)
 			}
 		}

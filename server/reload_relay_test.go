@@ -77,7 +77,7 @@ type reloads struct {
 	count int
 }
 
-func (r *reloads) Reload() error        { r.count++; return nil }
+func (r *reloads) Reload(frio.IO) error { r.count++; return nil }
 func (r *reloads) OnReload(func(error)) {}
 
 // The target of a relay reads its certificates again, as listens do.

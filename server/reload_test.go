@@ -252,6 +252,50 @@ func TestReloadRadius(t *testing.T) {
 	}
 }
 
+// What a listen says beside its socket changes while it is open: nobody's connection ends.
+func TestReloadKeysOfListen(t *testing.T) {
+	always := make(chan struct{})
+	close(always)
+	home, port := homeOf(t, "b", nil, always), freePort(t)
+	text := func(keys string) string {
+		return "server gateway {\nnamespace = radius\n" + tcpOn("t", port, keys) + "}\n" +
+			"client any {\nipaddr = 127.0.0.1\nproto = tcp\nsecret = other\n}\nclients own {\nclient any {\nipaddr = 127.0.0.1\nproto = tcp\nsecret = a\n}\n}\n" +
+			homeText("h", home) + "realm NULL {\npool = h\n}\n"
+	}
+	r := startFile(t, text("clients = own\n"))
+	one := r.services[0].listens[0]
+	c := r.dial("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+	r.must(ask(c, 1))
+	for i, change := range []struct {
+		keys    string
+		answers bool
+		reason  radius.Reason
+	}{
+		{"clients = own\ntype = acct\n", false, radius.ReasonCode},
+		{"clients = own\ntype = acct\ntype = auth\n", true, 0},
+		{"", false, radius.ReasonMessageAuthenticator}, // of the client with the other secret
+		{"clients = own\n", true, 0},
+	} {
+		r.must(r.load(text(change.keys)))
+		if r.services[0].listens[0] != one {
+			t.Fatalf("%q: it is another listen", change.keys)
+		}
+		if change.answers {
+			r.must(ask(c, uint8(i)+2))
+			continue
+		}
+		count := &one.radius.listen.Counts.Dropped[change.reason]
+		before := count.Load()
+		_, err := c.Write(accessRequest(uint8(i)+2, "bob"))
+		r.must(err)
+		for end := time.Now().Add(10 * time.Second); count.Load() == before; runtime.Gosched() {
+			if time.Now().After(end) {
+				t.Fatalf("%q: it was not dropped", change.keys)
+			}
+		}
+	}
+}
+
 // When the last server of namespace radius is gone its home servers are asked nothing any more.
 func TestReloadEndsGateway(t *testing.T) {
 	port, a := freePort(t), freePort(t)

@@ -176,8 +176,8 @@ func testReload(t *testing.T, stack string) {
 		}
 		list = append(list, s)
 	}
-	reload := l.IO.(interface{ Reload() error }).Reload
-	if err := reload(); err != nil {
+	reload := l.IO.(frio.Reloader).Reload
+	if err := reload(nil); err != nil {
 		t.Fatal(err)
 	}
 	e.Spin(5)
@@ -188,7 +188,7 @@ func testReload(t *testing.T, stack string) {
 		e.Nothing(s)
 	}
 	writeFile(t, filepath.Join(dir, "ca.pem"), []byte("no certificate"))
-	if err := reload(); err == nil {
+	if err := reload(nil); err == nil {
 		t.Errorf("a reload of rubbish succeeded")
 	}
 	another := issue("another CA", nil, func(c *x509.Certificate) { c.IsCA, c.KeyUsage = true, x509.KeyUsageCertSign })
@@ -199,7 +199,7 @@ func testReload(t *testing.T, stack string) {
 			t.Fatalf("connection %d is %v after a reload that failed", i, s.State())
 		}
 	}
-	if err := reload(); err != nil {
+	if err := reload(nil); err != nil {
 		t.Fatal(err)
 	}
 	e.Spin(5)

@@ -76,7 +76,7 @@ func (c *Conn) ConnectionState() (ctls.ConnectionState, bool) {
 }
 
 // Reload is Listener.Reload, for the connecting side. Thread: any.
-func (c *Conn) Reload() error { return c.share.how.reload() }
+func (c *Conn) Reload(as frio.IO) error { return c.share.how.reload(as) }
 
 // OnReload is told when files that are looked after by time were found changed and wrong.
 func (c *Conn) OnReload(failed func(error)) { c.share.how.onReload(failed) }

@@ -294,9 +294,9 @@ func (l *Listener) RemoteAddr() netip.AddrPort { return netip.AddrPort{} }
 // SocketAddr is that of the socket.
 func (l *Listener) SocketAddr() (local, remote netip.AddrPort) { return socketAddrs(l.lower) }
 
-// Reload reads the files that the section names again. With a mistake the ones read before stay; else those who connect from now on
-// meet the new ones, and who is open is checked by them. It blocks on files: not for a loop. Thread: any.
-func (l *Listener) Reload() error { return l.how.reload() }
+// Reload reads the files that the section names again, or takes the section of another IO. With a mistake what was read before stays; else
+// those who connect from now on meet the new ones, and who is open is checked by them. It blocks on files: not for a loop. Thread: any.
+func (l *Listener) Reload(as frio.IO) error { return l.how.reload(as) }
 
 // OnReload is told when files that are looked after by time were found changed and wrong.
 func (l *Listener) OnReload(failed func(error)) { l.how.onReload(failed) }

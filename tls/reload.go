@@ -11,13 +11,39 @@ import (
 // checked again then. It blocks on files: not for a loop. Thread: any.
 func (s *settings) reload() error {
 	s.mu.Lock()
-	snap, errs := s.load()
+	snap, errs := s.load(s.snap.Load())
 	if len(errs) > 0 {
 		s.mu.Unlock()
 		return errs.Err()
 	}
 	s.install(snap)
 	s.mu.Unlock()
+	s.tell()
+	return nil
+}
+
+// become is reload of what another section says, with what was read of its files: as is not used yet, and of the same role and kind. Tickets
+// go on being good where their lifetime stays. Thread: any.
+func (s *settings) become(as *settings) {
+	next := *as.snap.Load()
+	s.mu.Lock()
+	old := s.snap.Load()
+	if old.tickets != nil && next.tickets != nil && old.tickets.half == next.tickets.half {
+		next.tickets = old.tickets
+	}
+	s.install(s.make(&next, next.files))
+	s.mu.Unlock()
+	if old.plan.reloadInterval != next.plan.reloadInterval {
+		s.watchMu.Lock()
+		s.stopPolling()
+		s.startPolling()
+		s.watchMu.Unlock()
+	}
+	s.tell()
+}
+
+// tell tells those that onReload was given.
+func (s *settings) tell() {
 	s.watchMu.Lock()
 	list := make([]func(), 0, len(s.watchers))
 	for _, f := range s.watchers {
@@ -27,7 +53,6 @@ func (s *settings) reload() error {
 	for _, f := range list {
 		f()
 	}
-	return nil
 }
 
 // onReload has f called after each reload, from any goroutine, until cancel; a call that has begun may still end after
@@ -38,17 +63,28 @@ func (s *settings) onReload(f func()) (cancel func()) {
 	id := s.watchID
 	s.watchID++
 	s.watchers[id] = f
-	if s.plan.reloadInterval > 0 && s.poll == nil {
-		s.poll = startPoller(s)
-	}
+	s.startPolling()
 	return func() {
 		s.watchMu.Lock()
 		defer s.watchMu.Unlock()
 		delete(s.watchers, id)
-		if len(s.watchers) == 0 && s.poll != nil {
-			s.poll.stop()
-			s.poll = nil
+		if len(s.watchers) == 0 {
+			s.stopPolling()
 		}
+	}
+}
+
+// startPolling looks for changed files from now on, if somebody waits for them and the section asks for it. The caller has watchMu.
+func (s *settings) startPolling() {
+	if every := s.snap.Load().plan.reloadInterval; every > 0 && len(s.watchers) > 0 && s.poll == nil {
+		s.poll = startPoller(s, every)
+	}
+}
+
+func (s *settings) stopPolling() {
+	if s.poll != nil {
+		s.poll.stop()
+		s.poll = nil
 	}
 }
 
@@ -62,6 +98,7 @@ func (s *settings) onFail(f func(error)) {
 // poller looks at the files' times, on the goroutine of a timer.
 type poller struct {
 	s     *settings
+	every time.Duration
 	seen  map[string]fileStamp // what was last tried, good or bad
 	timer *time.Timer
 
@@ -69,11 +106,11 @@ type poller struct {
 	stopped bool
 }
 
-func startPoller(s *settings) *poller {
-	p := &poller{s: s, seen: s.snap.Load().files.stamps}
+func startPoller(s *settings, every time.Duration) *poller {
+	p := &poller{s: s, every: every, seen: s.snap.Load().files.stamps}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.timer = time.AfterFunc(s.plan.reloadInterval, p.turn)
+	p.timer = time.AfterFunc(every, p.turn)
 	return p
 }
 
@@ -89,13 +126,13 @@ func (p *poller) turn() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !p.stopped {
-		p.timer.Reset(p.s.plan.reloadInterval)
+		p.timer.Reset(p.every)
 	}
 }
 
 // look reloads if a file changed since the last try. A file that is bad is tried again only when it changes again.
 func (p *poller) look() {
-	stamps := p.s.plan.stamps()
+	stamps := p.s.snap.Load().plan.stamps()
 	if sameStamps(stamps, p.seen) {
 		return
 	}

@@ -62,7 +62,7 @@ func TestReloadKeepsConnections(t *testing.T) {
 				shows("before "+when, early, first)
 				e.Send(old.client, []byte("on its way"))
 				e.Send(old.server, []byte("and back"))
-				if err := l.IO.(frio.Reloader).Reload(); err != nil {
+				if err := l.IO.(frio.Reloader).Reload(nil); err != nil {
 					t.Fatal(err)
 				}
 				e.Expect(old.server, []byte("on its way"))

@@ -237,6 +237,74 @@ func TestPolling(t *testing.T) {
 	})
 }
 
+// TestBecome: another section's lifetime of tickets and interval hold from then on; tickets stay good where theirs does not change.
+func TestBecome(t *testing.T) {
+	d := newTestDir(t)
+	s := d.server(serverBase)
+	client := resumer(0)
+	if resumes(t, s, client) {
+		t.Fatal("the first one resumes")
+	}
+	s.become(d.server(serverBase + "tls_min_version = 1.2\n"))
+	if !resumes(t, s, client) {
+		t.Error("a ticket is not good after a change that is none of it")
+	}
+	s.become(d.server(serverBase + "cache {\nlifetime = 1\n}\n"))
+	if resumes(t, s, client) {
+		t.Error("a ticket is good whose lifetime changed")
+	}
+	s.become(d.server(serverBase + "cache {\nenable = no\n}\n"))
+	for range 2 {
+		if resumes(t, s, client) {
+			t.Error("it resumes without tickets")
+		}
+	}
+	s.become(d.server(serverBase))
+	if resumes(t, s, client) || !resumes(t, s, client) {
+		t.Error("it does not resume when there are tickets again")
+	}
+}
+
+// TestBecomePolls: files are looked after as the new section says, which files too.
+func TestBecomePolls(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newTestDir(t)
+		s := d.server(serverBase)
+		told := make(chan struct{}, 10)
+		cancel := s.onReload(func() { told <- struct{}{} })
+		defer cancel()
+		d.putCert("other", serverCert())
+		expect := func(when string, want int) {
+			t.Helper()
+			time.Sleep(10 * time.Minute)
+			synctest.Wait()
+			if n := len(told); n != want {
+				t.Errorf("%s: told %d times, want %d", when, n, want)
+			}
+			for len(told) > 0 {
+				<-told
+			}
+		}
+		touch := func(name string, at int) {
+			when := testNow.Add(time.Duration(at) * time.Second)
+			if err := os.Chtimes(d.file(name), when, when); err != nil {
+				t.Fatal(err)
+			}
+		}
+		other := strings.ReplaceAll(serverBase, "server.", "other.")
+		s.become(d.server(other + "ca_path_reload_interval = 60\n"))
+		expect("the section itself", 1)
+		touch("other.pem", 10)
+		expect("a file of the new section", 1)
+		touch("server.pem", 20)
+		expect("a file of the old one", 0)
+		s.become(d.server(other))
+		expect("the section without interval", 1)
+		touch("other.pem", 30)
+		expect("nobody looks any more", 0)
+	})
+}
+
 // TestFailedReloadIsCounted: whoever else is told of files that were found changed and wrong.
 func TestFailedReloadIsCounted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -261,16 +329,16 @@ func TestStampsSeeDirectories(t *testing.T) {
 	d := newTestDir(t)
 	d.put("cas/a.pem", pemOf("CERTIFICATE", theCA().cert.Raw))
 	s := d.server(ownLines + "ca_path = cas")
-	before := s.plan.stamps()
-	if !sameStamps(before, s.plan.stamps()) {
+	before := s.snap.Load().plan.stamps()
+	if !sameStamps(before, s.snap.Load().plan.stamps()) {
 		t.Error("they differ without a change")
 	}
 	d.put("cas/b.pem", pemOf("CERTIFICATE", otherCA().cert.Raw))
-	added := s.plan.stamps()
+	added := s.snap.Load().plan.stamps()
 	if err := os.Remove(d.file("cas/a.pem")); err != nil {
 		t.Fatal(err)
 	}
-	removed := s.plan.stamps()
+	removed := s.snap.Load().plan.stamps()
 	if sameStamps(before, added) || sameStamps(added, removed) || sameStamps(before, removed) {
 		t.Error("a change was not seen")
 	}

@@ -34,9 +34,9 @@ func TestResumptionChecks(t *testing.T) {
 		{"CRL missing, allowed", allowed, missing, nil},
 		{"CRL expired", withCRL, stale, ExpiredCRL},
 		{"CRL expired, allowed", allowed, stale, nil},
-		{"names", "", func(_ testDir, s *settings) { s.plan.names = []certName{{dnsName, "b.example.org"}} }, WrongName},
-		{"common names", "", func(_ testDir, s *settings) { s.plan.cns = []string{"other"} }, WrongName},
-		{"depth", "", func(_ testDir, s *settings) { s.plan.depth = 0 }, TooDeep},
+		{"names", "", func(_ testDir, s *settings) { s.snap.Load().plan.names = []certName{{dnsName, "b.example.org"}} }, WrongName},
+		{"common names", "", func(_ testDir, s *settings) { s.snap.Load().plan.cns = []string{"other"} }, WrongName},
+		{"depth", "", func(_ testDir, s *settings) { s.snap.Load().plan.depth = 0 }, TooDeep},
 		{"expired", "", func(_ testDir, s *settings) { s.clock = func() time.Time { return testNow.Add(2 * time.Hour) } }, Expired},
 	} {
 		through := clientCert()

@@ -15,12 +15,8 @@ import (
 // settings are what a `tls { }` section says, and what its files hold. One serves a listener with all its shards and
 // children, or a client. Thread: any.
 type settings struct {
-	role    frio.Role
-	kind    frio.Kind
-	section *conf.Section // for positions; not read after parseSettings
-	plan    plan
-	keyLog  *keyLog
-	tickets *tickets
+	role frio.Role
+	kind frio.Kind
 	// clock gives the time that certificates, CRLs and tickets are judged by. It may be replaced until the first
 	// connection.
 	clock func() time.Time
@@ -36,8 +32,11 @@ type settings struct {
 	poll     *poller
 }
 
-// snapshot is what one reading of the files gave. It never changes; its stream's ticket keys do.
+// snapshot is what a section and one reading of its files gave. It never changes; its ticket keys do.
 type snapshot struct {
+	plan     *plan
+	keyLog   *keyLog
+	tickets  *tickets // nil: no resumption
 	stream   *tls.Config
 	datagram *dtls.Config // nil over a stream
 	verifier *verifier
@@ -51,16 +50,17 @@ func parseSettings(cs *conf.Section, role frio.Role, kind frio.Kind) (*settings,
 	if sub == nil {
 		return nil, conf.Errors{cs.Errorf("%s: section tls { } is missing", cs.Name)}
 	}
-	s := &settings{role: role, kind: kind, section: sub, clock: time.Now, watchers: map[int]func(){}}
+	s := &settings{role: role, kind: kind, clock: time.Now, watchers: map[int]func(){}}
+	first := &snapshot{plan: new(plan)}
 	errs := mistakesOf(sub, err)
-	errs = append(errs, s.plan.decode(cs, sub, role, kind)...)
-	if s.plan.keylogFile != "" {
-		s.keyLog = &keyLog{path: s.plan.keylogFile}
+	errs = append(errs, first.plan.decode(cs, sub, role, kind)...)
+	if path := first.plan.keylogFile; path != "" {
+		first.keyLog = &keyLog{path: path}
 	}
-	if s.plan.cache {
-		s.tickets = newTickets(s.plan.cacheLifetime)
+	if first.plan.cache {
+		first.tickets = newTickets(first.plan.cacheLifetime)
 	}
-	snap, loadErrs := s.load()
+	snap, loadErrs := s.load(first)
 	if errs = append(errs, loadErrs...); len(errs) > 0 {
 		return nil, errs.Err()
 	}
@@ -92,12 +92,15 @@ func (s *settings) datagram() *dtls.Config {
 
 // rotate gives the present snapshot other ticket keys if it is time. If a reload is under way, the next call does it.
 func (s *settings) rotate() {
-	if s.tickets == nil || !s.tickets.due(s.clock()) || !s.mu.TryLock() {
+	if t := s.snap.Load().tickets; t == nil || !t.due(s.clock()) || !s.mu.TryLock() {
 		return
 	}
 	defer s.mu.Unlock()
-	s.tickets.change(s.clock())
-	s.tickets.give(s.snap.Load())
+	snap := s.snap.Load()
+	if t := snap.tickets; t != nil {
+		t.change(s.clock())
+		t.give(snap)
+	}
 }
 
 // recheck judges an open connection by the present snapshot: chain, names, CRLs and depth, whatever was found when it
@@ -110,36 +113,41 @@ func (s *settings) recheck(cs tls.ConnectionState) error {
 // "file:line:column: note: ..." and "... warning: ...". Thread: any.
 func (s *settings) notes() conf.Errors {
 	snap := s.snap.Load()
-	return append(append(conf.Errors{}, s.plan.notes...), snap.files.notes...).Sorted()
+	return append(append(conf.Errors{}, snap.plan.notes...), snap.files.notes...).Sorted()
 }
 
-// load reads the files and makes a snapshot.
-func (s *settings) load() (*snapshot, conf.Errors) {
-	files := s.plan.load(s.clock())
-	if len(files.errs) > 0 || s.plan.broken {
+// load reads the files that old's section names and makes a snapshot of them.
+func (s *settings) load(old *snapshot) (*snapshot, conf.Errors) {
+	files := old.plan.load(s.clock())
+	if len(files.errs) > 0 || old.plan.broken {
 		return nil, files.errs
 	}
-	snap := &snapshot{files: files}
-	snap.verifier = s.plan.verifier(files, func() time.Time { return s.clock() })
+	return s.make(old, files), nil
+}
+
+// make makes a snapshot of what was read, with the section, the tickets and the key log of another one.
+func (s *settings) make(of *snapshot, files *loaded) *snapshot {
+	snap := &snapshot{plan: of.plan, keyLog: of.keyLog, tickets: of.tickets, files: files}
+	snap.verifier = snap.plan.verifier(files, func() time.Time { return s.clock() })
 	snap.stream = s.streamConfig(snap)
 	if s.kind == frio.Datagram {
 		snap.datagram = s.datagramConfig(snap)
 	}
-	return snap, nil
+	return snap
 }
 
 // install makes snap the present one. Sessions do not outlive the CAs that vouched for their peers.
 func (s *settings) install(snap *snapshot) {
 	old := s.snap.Load()
-	if s.tickets != nil {
+	if t := snap.tickets; t != nil {
 		now := s.clock()
 		switch {
 		case old == nil || old.files.trust != snap.files.trust:
-			s.tickets.drop(now)
-		case s.tickets.due(now):
-			s.tickets.change(now)
+			t.drop(now)
+		case t.due(now):
+			t.change(now)
 		}
-		s.tickets.give(snap)
+		t.give(snap)
 	}
 	s.snap.Store(snap)
 }
@@ -160,7 +168,7 @@ func (s *settings) verifyConnection(snap *snapshot) func(tls.ConnectionState) er
 }
 
 func (s *settings) streamConfig(snap *snapshot) *tls.Config {
-	p, files := &s.plan, snap.files
+	p, files := snap.plan, snap.files
 	c := &tls.Config{
 		Time:                   func() time.Time { return s.clock() },
 		MinVersion:             p.minVersion,
@@ -173,8 +181,8 @@ func (s *settings) streamConfig(snap *snapshot) *tls.Config {
 		VerifyConnection:       s.verifyConnection(snap),
 		Certificates:           files.certificates(),
 	}
-	if s.keyLog != nil {
-		c.KeyLogWriter = s.keyLog
+	if snap.keyLog != nil {
+		c.KeyLogWriter = snap.keyLog
 	}
 	if s.role == frio.Server {
 		c.ClientAuth, c.ClientCAs = p.clientAuth, files.roots
@@ -195,7 +203,7 @@ func (s *settings) streamConfig(snap *snapshot) *tls.Config {
 }
 
 func (s *settings) datagramConfig(snap *snapshot) *dtls.Config {
-	p, files := &s.plan, snap.files
+	p, files := snap.plan, snap.files
 	c := &dtls.Config{
 		CipherSuites:     p.datagramSuites,
 		CurvePreferences: p.datagramCurves,
@@ -203,8 +211,8 @@ func (s *settings) datagramConfig(snap *snapshot) *dtls.Config {
 		VerifyConnection: s.verifyConnection(snap),
 		Certificates:     files.certificates(),
 	}
-	if s.keyLog != nil {
-		c.KeyLogWriter = s.keyLog
+	if snap.keyLog != nil {
+		c.KeyLogWriter = snap.keyLog
 	}
 	if s.role == frio.Server {
 		c.ClientAuth, c.ClientCAs = p.clientAuth, files.roots
@@ -215,8 +223,8 @@ func (s *settings) datagramConfig(snap *snapshot) *dtls.Config {
 		if len(files.realms) > 0 {
 			c.GetCertificate = files.byName
 		}
-		if s.tickets != nil {
-			c.TicketKeys = s.tickets.datagram
+		if snap.tickets != nil {
+			c.TicketKeys = snap.tickets.datagram
 		}
 		return c
 	}

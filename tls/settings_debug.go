@@ -14,7 +14,8 @@ func (p *plan) datagramOnly() bool { return p.kind == frio.Datagram }
 
 // debug writes everything but secrets, a line for each matter. Thread: any.
 func (s *settings) debug(w io.Writer) {
-	p, snap := &s.plan, s.snap.Load()
+	snap := s.snap.Load()
+	p := snap.plan
 	suites, curves := p.suites, p.curves
 	fmt.Fprintf(w, "versions %s", p.versions())
 	if p.datagramOnly() {
@@ -35,7 +36,7 @@ func (s *settings) debug(w io.Writer) {
 			leaf.PublicKeyAlgorithm, namesOf(leaf), stamp(leaf.NotAfter))
 	}
 	s.debugTrust(w, snap)
-	if s.tickets != nil {
+	if snap.tickets != nil {
 		fmt.Fprintf(w, "resumption for %v, ticket keys <hidden>\n", p.cacheLifetime)
 		if n, ok := s.ticketCounts(); ok {
 			fmt.Fprintf(w, "clients' chains kept for tickets %d of %d bytes, displaced %d; gone when a ticket came %d, too long for a ticket %d\n",
@@ -47,7 +48,7 @@ func (s *settings) debug(w io.Writer) {
 	if p.reloadInterval > 0 {
 		fmt.Fprintf(w, "looks for changed files every %v\n", p.reloadInterval)
 	}
-	if s.keyLog != nil {
+	if snap.keyLog != nil {
 		fmt.Fprintf(w, "keylog_file %s: WHOEVER READS IT READS ALL TRAFFIC\n", p.keylogFile)
 	}
 	for _, n := range s.notes() {
@@ -57,7 +58,7 @@ func (s *settings) debug(w io.Writer) {
 
 // debugTrust writes how peers are judged.
 func (s *settings) debugTrust(w io.Writer, snap *snapshot) {
-	p, v := &s.plan, snap.verifier
+	p, v := snap.plan, snap.verifier
 	if p.isServer() {
 		fmt.Fprintf(w, "client certificate %s", map[tls.ClientAuthType]string{
 			tls.NoClientCert:               "not asked",

@@ -312,7 +312,7 @@ func TestNoSecretShows(t *testing.T) {
 		}
 	}
 	key := fmt.Sprintf("%x", must(x509.MarshalPKCS8PrivateKey(serverCert().key)))
-	for _, out := range []string{text, fmt.Sprintf("%v %+v %#v", s.plan.chains, s.plan.chains, s.plan.chains[0].chainKeys)} {
+	for _, out := range []string{text, fmt.Sprintf("%v %+v %#v", s.snap.Load().plan.chains, s.snap.Load().plan.chains, s.snap.Load().plan.chains[0].chainKeys)} {
 		if strings.Contains(out, password) || strings.Contains(out, key[60:]) {
 			t.Error("a secret shows: " + out)
 		}

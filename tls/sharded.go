@@ -49,7 +49,7 @@ func (s *sharded) Lower() frio.IO { return s.lower }
 func (s *sharded) Describe() string { return "tls+" + s.lower.Describe() }
 
 // Reload is that of each shard's Listener; they share what is read.
-func (s *sharded) Reload() error { return s.how.reload() }
+func (s *sharded) Reload(as frio.IO) error { return s.how.reload(as) }
 
 // OnReload is told when files that are looked after by time were found changed and wrong.
 func (s *sharded) OnReload(failed func(error)) { s.how.onReload(failed) }

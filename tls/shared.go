@@ -1,6 +1,7 @@
 package tls
 
 import (
+	"errors"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -80,13 +81,34 @@ func (h *shared) reloadFailed(err error) {
 	h.failure.Store(&err)
 }
 
-// reload reads the files again and tells what is wrong with them; what was read before stays then.
-func (h *shared) reload() error {
+// reload is frio.Reloader's.
+func (h *shared) reload(as frio.IO) error {
+	if as != nil {
+		other := sharedOf(as)
+		if other == nil || other.set.role != h.set.role || other.kind != h.kind {
+			return errors.ErrUnsupported
+		}
+		h.set.become(other.set)
+		return nil
+	}
 	err := h.set.reload()
 	if err != nil {
 		h.reloadFailed(err)
 	}
 	return err
+}
+
+// sharedOf is what an IO of this package has in common with others; nil of any other IO.
+func sharedOf(one frio.IO) *shared {
+	switch one := one.(type) {
+	case *Listener:
+		return one.how
+	case *sharded:
+		return one.how
+	case *Conn:
+		return one.share.how
+	}
+	return nil
 }
 
 // reloaded is told that certificates, CRLs or names have changed. What is in a loop is checked there; what is in none, when it is used next.

@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/frio-io/frio"
 	"github.com/frio-io/frio/tls/dtls"
 )
 
@@ -59,10 +60,10 @@ func (t *tickets) drop(now time.Time) {
 // ticketCounts tells of the clients' chains that are kept for tickets. It is false where there are none: over streams, and without
 // resumption. Thread: any.
 func (s *settings) ticketCounts() (n dtls.TicketCounts, ok bool) {
-	if s.tickets == nil || !s.plan.isServer() || !s.plan.datagramOnly() {
-		return n, false
+	if t := s.snap.Load().tickets; t != nil && s.role == frio.Server && s.kind == frio.Datagram {
+		return t.datagram.Counts(), true
 	}
-	return s.tickets.datagram.Counts(), true
+	return n, false
 }
 
 // give hands the keys to the configurations of snap.

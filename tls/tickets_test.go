@@ -131,8 +131,8 @@ func TestTicketsEnd(t *testing.T) {
 			s := d.server(serverBase + "cache {\nlifetime = 1h\n}")
 			now := testNow
 			s.clock = func() time.Time { return now }
-			s.tickets.drop(now)
-			s.tickets.give(s.snap.Load())
+			s.snap.Load().tickets.drop(now)
+			s.snap.Load().tickets.give(s.snap.Load())
 			client := resumer(max)
 			client.Time = s.clock
 			resumes(t, s, client)

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"fmt"
+	"regexp"
 	"runtime"
 	"strings"
 	"testing"
@@ -95,6 +96,29 @@ func TestReloadClient(t *testing.T) {
 	w.load(cfg)
 	if replies(nas, access(3, "bob", "hello")) || w.listens[0].Counts.UnknownClient.Load() != 1 {
 		t.Error("who is no client any more is served")
+	}
+}
+
+// A peer that has come without a certificate while none was required is no client once one is, whatever the tls layer has come to by then.
+func TestReloadRequiresCertificate(t *testing.T) {
+	pre := &world{T: t}
+	client := "client radsec {\n\tipaddr = 192.0.2.2\n\tproto = tls\n\tsecret = radsec\n}\n"
+	w := newWorld(t, strings.Replace(pre.listenText("l", "tls+tcp", gatewayAddr), "require_client_cert = yes", "require_client_cert = no", 1)+
+		client+homeText(0, "")+poolText)
+	strict := *w.listens[0].Config()
+	lax := strict
+	lax.Lenient = true
+	w.listens[0].SetConfig(&lax)
+	w.home(0)
+	nameless := regexp.MustCompile(`\t\t(certificate|private_key)_file = .*\n`).ReplaceAllString(w.connectText("home_server x", "tls+tcp", gatewayAddr), "")
+	c := w.dialText(nameless)
+	c.works("tls+tcp", 1)
+	cfg, _ := w.parse(client + homeText(0, "") + poolText)
+	w.listens[0].Announce(&strict)
+	w.load(cfg)
+	w.until("it is closed", func() bool { return c.ended != nil })
+	if n := w.listens[0].Counts.UnknownClient.Load(); n != 1 {
+		t.Errorf("%d unknown", n)
 	}
 }
 

@@ -185,8 +185,11 @@ func (s *source) find(current *snapshot, addr netip.Addr, cert *x509.Certificate
 	if list == nil {
 		return nil, errNoClients
 	}
-	if cfg.Lenient {
+	switch {
+	case cfg.Lenient:
 		return list.FindLax(addr, cfg.Proto, cert)
+	case cert == nil && cfg.Proto&(ProtoTLS|ProtoDTLS) != 0:
+		return nil, ErrClientCert // it has come when that was possible
 	}
 	return list.Find(addr, cfg.Proto, cert)
 }
