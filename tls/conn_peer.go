@@ -2,6 +2,7 @@ package tls
 
 import (
 	ctls "crypto/tls"
+	"fmt"
 	"net/netip"
 
 	"github.com/frio-io/frio"
@@ -40,6 +41,12 @@ func socketAddrs(io frio.IO) (local, remote netip.AddrPort) {
 // Certificate is what frio.Identity.Certificate holds: a *Certificate, for a peer that showed one. All of it is read-only.
 type Certificate struct {
 	State ctls.ConnectionState // PeerCertificates[0] is the peer's own, verified
+}
+
+// String names it to people: subject, serial number and names, as much as fits into a line.
+func (c *Certificate) String() string {
+	leaf := c.State.PeerCertificates[0]
+	return printable(fmt.Sprintf("certificate %q serial %s, names %s", subjectOf(leaf), serialText(leaf.SerialNumber), namesOf(leaf)))
 }
 
 // PeerIdentity is what the layer below knows of the peer, and its certificate once the handshake is over.

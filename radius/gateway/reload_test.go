@@ -228,7 +228,8 @@ func TestTLSClients(t *testing.T) {
 			stranger := w.dialText(strings.ReplaceAll(w.connectText("home_server x", stack, gatewayAddr), "client.", "other."))
 			w.until("it is closed", func() bool { return stranger.ended != nil })
 			if n := w.gateway.clients["/client"].Requests.Load(); n != 1 || w.listens[0].Counts.UnknownClient.Load() != 1 ||
-				w.logged("the certificate is not that of a client") != 1 {
+				w.logged("the certificate is not that of a client") != 1 ||
+				!regexp.MustCompile(`address: certificate \\"CN=other.*\\" serial [0-9a-f]+, names DNS other\.example\.org`).MatchString(w.log.String()) {
 				t.Errorf("%d requests, %d unknown", n, w.listens[0].Counts.UnknownClient.Load())
 			}
 			cfg, _ := w.parse(fmt.Sprintf(client, "other") + homeText(0, "") + poolText)

@@ -3,6 +3,7 @@ package gateway
 import (
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/netip"
@@ -164,8 +165,15 @@ func (s *source) identify() bool {
 		return s.client != nil
 	}
 	s.serial = current.serial
+	var leaf *x509.Certificate
 	cert := certificateOf(s.conn.IO())
-	client, err := s.find(current, s.conn.RemoteAddr().Addr(), cert)
+	if cert != nil {
+		leaf = cert.State.PeerCertificates[0]
+	}
+	client, err := s.find(current, s.conn.RemoteAddr().Addr(), leaf)
+	if err == ErrClientCert && cert != nil {
+		err = fmt.Errorf("%w: %v", err, cert)
+	}
 	s.client = nil
 	switch {
 	case err != nil:
@@ -197,7 +205,7 @@ func (s *source) find(current *snapshot, addr netip.Addr, cert *x509.Certificate
 var errNoClients = errors.New("there are no clients")
 
 // certificateOf is the peer's certificate, nil without one.
-func certificateOf(one frio.IO) *x509.Certificate {
+func certificateOf(one frio.IO) *tls.Certificate {
 	p, ok := one.(frio.Peer)
 	if !ok {
 		return nil
@@ -206,10 +214,8 @@ func certificateOf(one frio.IO) *x509.Certificate {
 	if id == nil {
 		return nil
 	}
-	if c, ok := id.Certificate.(*tls.Certificate); ok && len(c.State.PeerCertificates) > 0 {
-		return c.State.PeerCertificates[0]
-	}
-	return nil
+	c, _ := id.Certificate.(*tls.Certificate)
+	return c
 }
 
 // Admit is the frio.Admit of the listen's IO: a peer whose address no client has does not get as far as a handshake.
