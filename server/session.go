@@ -295,10 +295,10 @@ func (s *session) arm() {
 	}
 }
 
-// quiet tells whether nothing is under way as far as can be seen.
+// quiet tells whether nothing has been under way for a while, as far as can be seen.
 func (s *session) quiet(now time.Time) bool {
 	if s.peer.Unsent() > 0 || s.far != nil && (s.far.Unsent() > 0 || !s.far.IsUp()) || s.ended[0] != s.ended[1] && s.far != nil {
-		return false
+		s.moved = now // when all of it has gone there may be more behind it, which is not read yet
 	}
 	return now.Sub(s.moved) >= drainQuiet
 }
