@@ -53,7 +53,7 @@ type session struct {
 	times   base.Deadlines
 	link    frio.Link // over datagrams, in place of the listener
 	waker   *waker
-	checked uint32 // the reload after which it was checked last
+	checked uint32 // the reload after which it was checked last, or its handshake began
 
 	readErr, writeErr     error // the final result of that direction
 	readEnded, writeEnded bool  // it was returned: the wish is gone

@@ -26,6 +26,7 @@ func (c *Conn) connect() {
 	}
 	how := c.how()
 	c.begin()
+	c.s.checked = uint32(how.reloads.Load()) // before what it is judged by is taken
 	if how.kind == frio.Datagram {
 		c.s.eng, err = dtls.NewClient(how.set.datagram())
 	} else {
@@ -68,6 +69,7 @@ func (c *Conn) startServer() error {
 		return nil
 	}
 	s.times.Start(time.Unix(0, c.since), &c.how().limits)
+	s.checked = uint32(c.how().reloads.Load()) // before what it is judged by is taken
 	if !c.datagram() {
 		s.eng = c.newStream(false)
 		return nil
@@ -298,7 +300,6 @@ func (c *Conn) opened() {
 	how := c.how()
 	c.share.remove(c, true)
 	c.state = frio.StateOpen
-	c.s.checked = uint32(how.reloads.Load())
 	c.share.add(c)
 	c.unstall()
 	how.counts.Handshakes.Add(1)
@@ -313,6 +314,7 @@ func (c *Conn) opened() {
 	s.waker = nil
 	c.freeSlot()
 	c.arm()
+	c.catchUp() // the peer may have been judged before a reload, and the handshake gone on
 }
 
 // noticeEngine takes over an end that the engine knows of, when nothing is held before it.
