@@ -136,13 +136,14 @@ func (s *settings) make(of *snapshot, files *loaded) *snapshot {
 	return snap
 }
 
-// install makes snap the present one. Sessions do not outlive the CAs that vouched for their peers.
+// install makes snap the present one. Sessions do not outlive the CAs that vouched for their peers, nor whether a certificate was asked for:
+// resuming one without would refuse a client that has one.
 func (s *settings) install(snap *snapshot) {
 	old := s.snap.Load()
 	if t := snap.tickets; t != nil {
 		now := s.clock()
 		switch {
-		case old == nil || old.files.trust != snap.files.trust:
+		case old == nil || old.files.trust != snap.files.trust || old.plan.clientAuth != snap.plan.clientAuth:
 			t.drop(now)
 		case t.due(now):
 			t.change(now)

@@ -207,3 +207,23 @@ func TestDatagramResumption(t *testing.T) {
 		t.Errorf("%v, %v", r.server, r.client)
 	}
 }
+
+// TestBecomeRequiresCertificate: a client that got its ticket when no certificate was asked for, and has one, is let in once one is required: by a
+// whole handshake, whose resumed session would have none.
+func TestBecomeRequiresCertificate(t *testing.T) {
+	d := newTestDir(t)
+	s := d.datagramServer("require_client_cert = no\n")
+	c := d.datagramClient("certificate_file = client.pem\nprivate_key_file = client.key")
+	for i, want := range []bool{false, true, false, true} {
+		if i == 2 {
+			s.become(d.datagramServer("require_client_cert = yes\n"))
+		}
+		r := dtlsHandshake(t, s.datagram(), c.datagram())
+		if r.server != nil || r.client != nil || r.serverState.DidResume != want {
+			t.Errorf("handshake %d: resumed %v: %v, %v", i, r.serverState.DidResume, r.server, r.client)
+		}
+		if n := len(r.serverState.PeerCertificates); (n > 0) != (i >= 2) {
+			t.Errorf("handshake %d: %d certificates", i, n)
+		}
+	}
+}
