@@ -23,22 +23,25 @@ func (s *settings) reload() error {
 }
 
 // become is reload of what another section says, with what was read of its files: as is not used yet, and of the same role and kind. Tickets
-// go on being good where their lifetime stays. Thread: any.
+// go on being good where their lifetime stays (and see install). Thread: any.
 func (s *settings) become(as *settings) {
 	next := *as.snap.Load()
 	s.mu.Lock()
 	old := s.snap.Load()
-	if old.tickets != nil && next.tickets != nil && old.tickets.half == next.tickets.half {
+	switch {
+	case next.tickets == nil:
+	case old.tickets != nil && old.tickets.half == next.tickets.half:
 		next.tickets = old.tickets
+	default:
+		next.tickets = newTickets(next.plan.cacheLifetime) // as changes its own under a mutex of its own
 	}
 	s.install(s.make(&next, next.files))
 	s.mu.Unlock()
-	if old.plan.reloadInterval != next.plan.reloadInterval {
-		s.watchMu.Lock()
-		s.stopPolling()
-		s.startPolling()
-		s.watchMu.Unlock()
-	}
+	// Also with the same interval: what was last tried may be later than what as has read.
+	s.watchMu.Lock()
+	s.stopPolling()
+	s.startPolling()
+	s.watchMu.Unlock()
 	s.tell()
 }
 

@@ -305,6 +305,43 @@ func TestBecomePolls(t *testing.T) {
 	})
 }
 
+// TestBecomeOfOlderFiles: files that changed between the reading of the new section and its taking, and were found by the old one, are read again.
+func TestBecomeOfOlderFiles(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newTestDir(t)
+		const polls = serverBase + "ca_path_reload_interval = 60\n"
+		s := d.server(polls)
+		defer s.onReload(func() {})()
+		as := d.server(polls + "tls_min_version = 1.2\n")
+		next := theCA().issue("server.example.org")
+		d.putCert("server", next)
+		when := testNow.Add(time.Second) // whatever the grain of the file system's times
+		if err := os.Chtimes(d.file("server.pem"), when, when); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(61 * time.Second)
+		synctest.Wait()
+		s.become(as)
+		time.Sleep(61 * time.Second)
+		synctest.Wait()
+		if got := s.stream().Certificates[0].Leaf.SerialNumber; got.Cmp(next.cert.SerialNumber) != 0 {
+			t.Error("the file that was changed is not read")
+		}
+	})
+}
+
+// TestBecomeKeepsKeys: the tickets' keys are nobody else's, also when their lifetime changes.
+func TestBecomeKeepsKeys(t *testing.T) {
+	d := newTestDir(t)
+	s, as := d.server(serverBase), d.server(serverBase+"cache {\nlifetime = 1h\n}\n")
+	s.become(as)
+	before := s.snap.Load().tickets.keys
+	as.snap.Load().tickets.drop(testNow)
+	if before == [2][32]byte{} || s.snap.Load().tickets.keys != before || s.snap.Load().tickets.half != 30*time.Minute {
+		t.Error("there are none, or another section changes them, or they have another lifetime")
+	}
+}
+
 // TestFailedReloadIsCounted: whoever else is told of files that were found changed and wrong.
 func TestFailedReloadIsCounted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
