@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/frio-io/frio/radius"
+	"github.com/frio-io/frio/sim"
 	"github.com/frio-io/frio/thread"
 	"github.com/frio-io/frio/transport"
 )
@@ -40,6 +41,17 @@ func TestRetireQuiet(t *testing.T) {
 			}
 		})
 	}
+}
+
+// One whose handshake took most of a second is not quiet for that: its client asks a round trip after it.
+func TestRetireHandshake(t *testing.T) {
+	const stack, way = "tls+udp", 400 * time.Millisecond
+	w, _ := streamWorld(t, stack, "")
+	w.sim.SetLink(w.nas, w.host, sim.Link{DelayMin: way, DelayMax: way})
+	c := w.dial(stack)
+	w.until("it has come", func() bool { return w.listens[0].Counts.Open.Load() == 1 })
+	w.retire()
+	c.works(stack, 1)
 }
 
 // One that is never quiet ends after two seconds, when what is under way is answered.

@@ -143,7 +143,7 @@ type source struct {
 	up     bool
 
 	counted *ClientState // whose connection it is; nil: nobody's yet
-	last    time.Time    // when a request came or ended
+	last    time.Time    // when a request came or ended, or could first come
 	timer   event.Timer  // for idle_timeout and lifetime of the client
 }
 
@@ -153,6 +153,7 @@ func (s *source) Up(c *transport.Conn) {
 	if !s.one {
 		return
 	}
+	s.last = s.branch.now() // its peer could not ask before
 	if !s.identify() {
 		s.close()
 	}
