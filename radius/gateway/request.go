@@ -217,7 +217,6 @@ func (c *call) cancel() {
 func (r *request) reply(msg []byte, outcome Outcome) {
 	r.source.conn.Commit(&r.addr, msg)
 	now := r.branch.now()
-	r.source.last = now
 	r.source.listen.Counts.Answers.Add(1)
 	took := now.Sub(r.began)
 	r.source.listen.Counts.Latency.Observe(took)
