@@ -139,22 +139,25 @@ func TestRecheckFindsIntermediates(t *testing.T) {
 	}
 }
 
-// TestReloadWhileServing has handshakes, rechecks and reloads at once.
+// TestReloadWhileServing has handshakes, rechecks, reloads and other sections at once.
 func TestReloadWhileServing(t *testing.T) {
 	d := newTestDir(t)
 	s := d.server(serverBase + "cache {\nlifetime = 1m\n}")
 	var offset atomic.Int64 // the clock runs, so that ticket keys change as well
 	s.clock = func() time.Time { return testNow.Add(time.Duration(offset.Add(int64(time.Millisecond)))) }
+	others := []*settings{d.server(serverBase), d.server(serverBase + "tls_min_version = 1.3\ncache {\nenable = no\n}\n"),
+		d.server(serverBase + "cache {\nlifetime = 1m\n}\nca_path_reload_interval = 1\n")}
 	good := clientCert()
 	client := plainClient(&good, 0)
 	client.ClientSessionCache = tls.NewLRUClientSessionCache(4)
 	var reloads, serving sync.WaitGroup
 	stop := make(chan struct{})
 	reloads.Go(func() {
-		for {
+		for i := 0; ; i++ {
 			if err := s.reload(); err != nil {
 				t.Error(err)
 			}
+			s.become(others[i%len(others)])
 			s.onReload(func() {})()
 			offset.Store((offset.Load() + int64(10*time.Second)) % int64(12*time.Hour)) // certificates last a day
 			select {
