@@ -11,6 +11,8 @@ import (
 
 	"github.com/frio-io/frio"
 	"github.com/frio-io/frio/conf"
+	"github.com/frio-io/frio/sim"
+	"github.com/frio-io/frio/sock"
 	"github.com/frio-io/frio/talloc"
 )
 
@@ -26,6 +28,7 @@ type piped struct {
 func newPiped(t testing.TB, more string) *piped {
 	t.Helper()
 	p := &piped{TB: t, root: talloc.Root("piped")}
+	sock.SetKernel(p.root, sim.New(1, sim.Options{}).Host("piped")) // its clock stands: handshake_timeout is not for a slow machine
 	listen, home := sections(t, more, more)
 	p.listener = p.parse("listen {\nprotocol = tls+pipe\npipe {\n}\n" + listen + "}\n")
 	p.client = p.parse("home_server {\nprotocol = tls+pipe\npipe {\n}\n" + home + "}\n")
