@@ -131,7 +131,8 @@ func TestThreads(t *testing.T) {
 	})
 }
 
-// A relay's session has two connections; they move together.
+// A relay's session has two connections; they move together. One that moved without a pause would never get to read: each answer pays for
+// three moves, which meet the requests that are on their way by then.
 func TestThreadsRelay(t *testing.T) {
 	up := spread(t, spreadConf)
 	_, port, _ := net.SplitHostPort(bound(up, 0))
@@ -158,7 +159,7 @@ server relay {
 	}
 }
 `)
-	stop := make(chan struct{})
+	answered := make(chan struct{})
 	var moving, running sync.WaitGroup
 	for range 12 {
 		running.Go(func() {
@@ -179,35 +180,32 @@ server relay {
 					t.Errorf("%q, %v", got, err)
 					return
 				}
+				answered <- struct{}{}
 			}
 		})
 	}
 	moving.Go(func() {
-		for i := 0; ; i++ {
-			select {
-			case <-stop:
-				return
-			default:
-			}
-			threads := s.pool.Threads()
-			from, to := s.lanes[i%3], threads[(i+1)%3]
-			done := make(chan struct{})
-			if from.Thread().Send(func() {
-				defer close(done)
-				moved := false
-				from.Each(func(c *transport.Conn) {
-					if m := c.Member(); m != nil && !moved {
-						moved = true
-						_ = m.Move(to) // one without room stays
-					}
-				})
-			}) == nil {
-				<-done
+		for range answered {
+			for i, from := range s.lanes[:3] {
+				to := s.pool.Threads()[(i+1)%3]
+				done := make(chan struct{})
+				if from.Thread().Send(func() {
+					defer close(done)
+					moved := false
+					from.Each(func(c *transport.Conn) {
+						if m := c.Member(); m != nil && !moved {
+							moved = true
+							_ = m.Move(to) // one without room stays
+						}
+					})
+				}) == nil {
+					<-done
+				}
 			}
 		}
 	})
 	running.Wait()
-	close(stop)
+	close(answered)
 	moving.Wait()
 	var left uint64
 	for _, th := range s.pool.Threads() {
