@@ -110,10 +110,20 @@ func udpListen(name, addr string, port int, more ...string) string {
 }
 
 func inetListen(method, name, addr string, port int, more ...string) string {
-	return fmt.Sprintf("listen %s {\nprotocol = %s\n%s {\nipaddr = %s\nport = %d\n}\n%s\n}\n",
-		name, method, method, addr, port, strings.Join(more, "\n"))
+	return fmt.Sprintf("listen %s {\nprotocol = %s\n%s {\nipaddr = %s\nport = %d\n%s}\n%s\n}\n",
+		name, method, method, addr, port, bounded(method), strings.Join(more, "\n"))
+}
+
+// bounded is the part of a section for method that bounds what the system takes of a stream that nobody reads. It lets that grow to tens
+// of megabytes.
+func bounded(method string) string {
+	if method != "tcp" {
+		return ""
+	}
+	return "recv_buff = 262144\nsend_buff = 262144\n"
 }
 
 func homeServer(name, method string, port int) string {
-	return fmt.Sprintf("home_server %s {\nprotocol = %s\n%s {\nipaddr = 127.0.0.1\nport = %d\n}\n}\n", name, method, method, port)
+	return fmt.Sprintf("home_server %s {\nprotocol = %s\n%s {\nipaddr = 127.0.0.1\nport = %d\n%s}\n}\n",
+		name, method, method, port, bounded(method))
 }

@@ -2,6 +2,7 @@ package server
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"log/slog"
 	"net"
@@ -100,7 +101,7 @@ func stuckClient(t *testing.T, s *Server) net.Conn {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
-	if err := conn.(*net.TCPConn).SetReadBuffer(64 << 10); err != nil {
+	if err := errors.Join(conn.(*net.TCPConn).SetReadBuffer(64<<10), conn.(*net.TCPConn).SetWriteBuffer(64<<10)); err != nil {
 		t.Fatal(err)
 	}
 	go func() {

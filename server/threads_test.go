@@ -45,7 +45,7 @@ func bound(s *Server, i int) string {
 	return strings.Fields(s.all()[i].io.Describe())[1]
 }
 
-const spreadConf = `thread {
+var spreadConf = `thread {
 	network = 4
 }
 server echo {
@@ -55,6 +55,7 @@ server echo {
 		tcp {
 			ipaddr = 127.0.0.1
 			port = 0
+			` + bounded("tcp") + `
 		}
 	}
 	listen udp {
