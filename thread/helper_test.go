@@ -27,6 +27,9 @@ func pool(t testing.TB, cfg thread.Config) *thread.Pool {
 	if cfg.OnError == nil {
 		cfg.OnError = func(th *thread.Thread, err error) { t.Errorf("%s: %v", th.Name(), err) }
 	}
+	if cfg.CloseTimeout == 0 {
+		cfg.CloseTimeout = patience // the other end is a thread that waits for a processor, it may be
+	}
 	p, err := thread.New(cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -556,7 +559,8 @@ func (c *client) end() {
 	}
 }
 
-// shuffle moves what it is given at random until stop is closed, and returns how many moves were taken.
+// shuffle moves what it is given at random until stop is closed, and returns how many moves were taken. After a hundred it lets every thread
+// take a turn: what is moved without a pause never gets to read, and who asks without a pause takes the processor from those who do it.
 func shuffle(t testing.TB, p *thread.Pool, seed uint64, members func() []*thread.Member, stop <-chan struct{}) (moves int) {
 	rnd := rand.New(rand.NewPCG(seed, 1))
 	for {
@@ -580,8 +584,14 @@ func shuffle(t testing.TB, p *thread.Pool, seed uint64, members func() []*thread
 				t.Errorf("Move: %v", err)
 			}
 		}
-		// What is asked faster than it is done takes the place of the move before.
-		runtime.Gosched()
+		var turned sync.WaitGroup
+		for _, th := range p.Threads() {
+			turned.Add(1)
+			if th.Send(turned.Done) != nil {
+				turned.Done()
+			}
+		}
+		turned.Wait()
 	}
 }
 
