@@ -189,6 +189,10 @@ type Heir interface {
 	Inherit(from IO) (shared bool, err error)
 }
 
+// Quitter is a listener that can give up its socket while its children, which have their own, go on: the address is free, and who comes is refused
+// at once instead of waiting for nobody. Accept returns net.ErrClosed from then on. Thread: the listener's.
+type Quitter interface{ Quit() }
+
 // Reloader is a layer that keeps what files say, certificates and CRLs, and whose section may change while it is open.
 type Reloader interface {
 	// Reload has the layer, and all connections of it, do what the section of as says, whose files were read when that was parsed: an IO of the

@@ -177,6 +177,8 @@ func (l *Listener) Accept(ctx *talloc.Context) (frio.IO, error) {
 		return nil, net.ErrClosed
 	case l.state != frio.StateListening:
 		return nil, fmt.Errorf("accept %s: it is not open", l.Describe())
+	case l.fd < 0: // Quit
+		return nil, net.ErrClosed
 	case l.accepted >= acceptBatch, !l.rest.IsZero() && l.now().Before(l.rest):
 		return nil, frio.ErrAgain
 	}

@@ -113,6 +113,24 @@ func (l *Listener) rewish() {
 	}
 }
 
+// Quit is frio.Quitter's.
+func (l *Listener) Quit() {
+	l.ctx.Touch("quit")
+	if l.fd < 0 {
+		return
+	}
+	l.reg.Detach()
+	l.closeSocket()
+}
+
+func (l *Listener) closeSocket() {
+	l.cfg.Kernel.Close(l.fd)
+	l.fd = -1
+	if l.how.Closed != nil {
+		l.how.Closed()
+	}
+}
+
 // Close stops listening and closes the children.
 func (l *Listener) Close() error {
 	if l.closed {
@@ -127,11 +145,7 @@ func (l *Listener) Close() error {
 	l.away.Close()
 	l.heir.Drop(l.cfg.Kernel)
 	if l.fd >= 0 {
-		l.cfg.Kernel.Close(l.fd)
-		l.fd = -1
-		if l.how.Closed != nil {
-			l.how.Closed()
-		}
+		l.closeSocket()
 	}
 	l.state = frio.StateClosed
 	return nil

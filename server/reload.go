@@ -91,7 +91,7 @@ func (r *reload) run() error {
 		r.old.opt.Logger.Warn("reload: thread { } changes at the next start only")
 	}
 	// Who goes takes what has come by what holds still.
-	late := r.old.retire(r.gone)
+	late := r.old.retire(r.gone, r.goesOn)
 	if r.new.radius != nil && !starts {
 		r.load()
 	}
@@ -134,13 +134,26 @@ func (r *reload) load() {
 // errStopped is why a listen was not opened whose address is not free before Shutdown.
 var errStopped = errors.New("the server stops")
 
+// goesOn tells whether a listen that waits can have the sockets of old, one that is gone.
+func (r *reload) goesOn(old *listen) bool {
+	return anyOf(r.waiting, func(l *listen) bool {
+		_, ok := l.inheritFrom(old)
+		return ok
+	})
+}
+
 // inherit gives the listens that wait for an address the sockets of who has it, and opens those that need not wait any more.
 func (r *reload) inherit() (opened []*listen) {
 	r.waiting = slices.DeleteFunc(r.waiting, func(l *listen) bool {
-		if shared, ok := l.inherit(r.gone); shared || !ok {
+		shared, ok := l.inherit(r.gone)
+		if shared {
 			return false
 		}
-		if err := l.open(); err != nil {
+		err := l.open()
+		switch {
+		case !ok && errors.Is(err, syscall.EADDRINUSE):
+			return false // by sockets that connections need
+		case err != nil:
 			r.lose(l, err)
 			l.ctx.Free()
 			return true

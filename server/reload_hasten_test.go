@@ -16,7 +16,8 @@ import (
 // A reload that waits for a request does so no more once the program is to end; Shutdown does, and the request is answered.
 func TestReloadHastens(t *testing.T) {
 	arrived, release := make(chan struct{}, 1), make(chan struct{})
-	text := strings.Replace(gatewayText(homeOf(t, "b", arrived, release)), "port = 0", fmt.Sprintf("port = %d\nrecv_buff = 100k", freePort(t)), 1)
+	tcp, udp, _ := strings.Cut(gatewayText(homeOf(t, "b", arrived, release)), "listen udp")
+	text := tcp + "listen udp" + strings.Replace(udp, "port = 0", fmt.Sprintf("port = %d\nrecv_buff = 100k", freePort(t)), 1)
 	root := talloc.Root("test")
 	defer root.Free()
 	s, err := LoadString(root, "test.conf", text, Options{Logger: slog.New(slog.DiscardHandler), Drain: time.Hour})
@@ -25,7 +26,7 @@ func TestReloadHastens(t *testing.T) {
 	}
 	r := &reloadable{T: t, Server: s, file: filepath.Join(t.TempDir(), "test.conf")}
 	r.must(s.Start(func(err error) { t.Error(err) }))
-	conn := r.dial("tcp", bound(s, 0))
+	conn := r.dial("udp", bound(s, 1))
 	asked := make(chan error, 1)
 	go func() { asked <- ask(conn, 1) }()
 	<-arrived

@@ -10,19 +10,20 @@ import (
 // retireTick is how often listens that end are looked at, until their connections have ended.
 const retireTick = 5 * time.Millisecond
 
-// retire has listens take nobody any more, and their connections end when what is under way is answered. When it returns what had come was
-// read. They have until late.
-func (s *Server) retire(list []*listen) (late time.Time) {
+// retire has listens take nobody any more, and their connections end when what is under way is answered. Who would come is refused by those with
+// whose sockets nobody goes on. When it returns what had come was read. They have until late.
+func (s *Server) retire(list []*listen, goesOn func(*listen) bool) (late time.Time) {
 	late = time.Now().Add(s.opt.Drain)
 	var ports []*transport.Port
 	for _, l := range list {
+		quits := !goesOn(l)
+		for _, p := range l.ports {
+			p.Retire(quits)
+		}
 		ports = append(ports, l.ports...)
 	}
 	if len(ports) == 0 {
 		return late
-	}
-	for _, p := range ports {
-		p.Retire()
 	}
 	s.lanes.Do(late, func(at int) { s.lanes[at].Retire(ports) })
 	return late

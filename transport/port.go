@@ -50,6 +50,7 @@ type Port struct {
 	over    bool
 	ended   atomic.Bool
 	retires atomic.Bool  // its connections are to end in order
+	quits   atomic.Bool  // nobody goes on with its socket then
 	open    atomic.Int64 // connections
 }
 

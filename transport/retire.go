@@ -1,8 +1,28 @@
 package transport
 
+import "github.com/frio-io/frio"
+
 // Retire has the port end in order: it takes nobody any more, and its connections end when what is under way is done (User.Drain). Those that
-// are on their way to a thread do so when they arrive. Each lane is to be told by Lane.Retire afterwards. Thread: any.
-func (p *Port) Retire() { p.retires.Store(true) }
+// are on their way to a thread do so when they arrive. quits: nobody goes on with its socket, which is closed at once where the connections
+// do not need it. Each lane is to be told by Lane.Retire afterwards. Thread: any.
+func (p *Port) Retire(quits bool) {
+	p.quits.Store(quits)
+	p.retires.Store(true)
+}
+
+// quit closes the socket, if the connections do not need it. Who waits in its backlog is taken before, as many as one turn takes: the kernel would
+// cut them off.
+func (p *Port) quit() {
+	var socket frio.IO
+	for one := range frio.Stack(p.io) {
+		socket = one
+	}
+	if q, ok := socket.(frio.Quitter); ok && !p.refuses && !p.over {
+		p.accept()
+		p.Refuse()
+		q.Quit()
+	}
+}
 
 // Open is how many connections the port has that are not closed, those on their way to a thread too. Thread: any.
 func (p *Port) Open() int { return int(p.open.Load()) }
@@ -11,6 +31,9 @@ func (p *Port) Open() int { return int(p.open.Load()) }
 func (l *Lane) Retire(list []*Port) {
 	for _, p := range list {
 		if p.lane == l {
+			if p.quits.Load() {
+				p.quit()
+			}
 			p.Refuse()
 		}
 	}

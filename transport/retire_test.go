@@ -2,6 +2,7 @@ package transport
 
 import (
 	"bytes"
+	"net"
 	"testing"
 )
 
@@ -20,7 +21,7 @@ func TestPortRetires(t *testing.T) {
 	peers[0].send(message(1, 10))
 	peers[1].send(message(1, 10))
 	b.Spin(5)
-	port.Retire()
+	port.Retire(false)
 	b.lane.Retire([]*Port{port})
 	if len(stays.got) != 1 || stays.drains != 1 || travels.drains != 0 {
 		t.Errorf("who stays: %d messages, %d drains; who travels: %d", len(stays.got), stays.drains, travels.drains)
@@ -44,4 +45,24 @@ func TestPortRetires(t *testing.T) {
 	if port.Open() != 0 || s.gone != 2 {
 		t.Errorf("%d are open, %d are gone", port.Open(), s.gone)
 	}
+}
+
+// A port with whose socket nobody goes on takes who waits in its backlog, and gives the socket up while its connections go on.
+func TestPortQuits(t *testing.T) {
+	b := newBench(t, true, 1)
+	s := &service{cfg: Config{Frame: frame, MessageMax: 4096}, make: func() *recorder { return new(recorder).echo() }}
+	one := inet("listen", "tcp", "tcp", 0, "")
+	port := b.serve(one, s)
+	peer := b.connect(at(port))
+	port.Retire(true)
+	b.lane.Retire([]*Port{port})
+	peer.send(message(1, 10))
+	b.Until("who waited is there", func() bool { return len(s.users) == 1 && len(s.users[0].got) == 1 })
+	if got := peer.receive(10); !bytes.Equal(got, message(1, 10)) || port.Open() != 1 {
+		t.Errorf("the answer is %x, %d are open", got, port.Open())
+	}
+	if _, err := port.io.Accept(b.lane.Context()); err != net.ErrClosed {
+		t.Errorf("accept: %v, want %v", err, net.ErrClosed)
+	}
+	b.must(s.users[0].conn.Close())
 }
