@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -12,7 +13,7 @@ import (
 
 // retire has the world's only listen end as one that a reload replaces.
 func (w *world) retire() {
-	w.ports[0].Retire()
+	w.ports[0].Retire(false)
 	w.lane.Retire(w.ports)
 }
 
@@ -40,6 +41,22 @@ func TestRetireQuiet(t *testing.T) {
 				t.Errorf("ended: %v, %d lost", c.ended, w.listens[0].Counts.Lost.Load())
 			}
 		})
+	}
+}
+
+// A child of a udp listen does not keep the one that replaces that waiting.
+func TestRetireChild(t *testing.T) {
+	for _, children := range []string{"demux", "connected"} {
+		w := newWorld(t, strings.Replace(udpListen, "port = 1812\n", "port = 1812\n\t\tchildren = "+children+"\n", 1)+homeText(0, "")+poolText)
+		w.home(0)
+		if !replies(w.udp(w.nas, "192.0.2.2:4000", nil), access(1, "bob", "hello")) || w.listens[0].Counts.Open.Load() != 1 {
+			t.Fatalf("%s: no answer, or no child", children)
+		}
+		w.retire()
+		w.pass(10 * time.Millisecond)
+		if n := w.listens[0].Counts.Open.Load(); n != 0 {
+			t.Errorf("%s: %d are open", children, n)
+		}
 	}
 }
 

@@ -312,10 +312,10 @@ func (s *source) End(c *transport.Conn, err error) {
 }
 
 // Drain has the connection end: when its listen does once nothing comes any more, or what its client has on the way were lost; when the program
-// stops, which may come after that, now.
+// stops, which may come after that, now. What is on the way to a child of a udp listen comes to the listen that replaces that.
 func (s *source) Drain(c *transport.Conn) {
 	switch {
-	case !c.Retires():
+	case !c.Retires(), s.listen.Config().Proto == ProtoUDP:
 		s.drain()
 	case s.leaves.IsZero():
 		s.leaves = s.branch.now()
