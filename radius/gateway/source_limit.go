@@ -43,34 +43,37 @@ const (
 
 // arm sets the timer to the first of the limits.
 func (s *source) arm() {
-	if at := s.due(); !at.IsZero() && !s.drains {
+	if at := earlier(s.limits()); !at.IsZero() && !s.drains {
 		s.timer.Set(s.branch.lane.Loop(), at)
 	}
 }
 
-// due is when the first of the client's limits is reached, or a connection that is to end is, if nothing happens; zero: never.
-func (s *source) due() (at time.Time) {
-	first := func(limit time.Time) {
-		if at.IsZero() || limit.Before(at) {
-			at = limit
+// limits are when the connection is to end whatever comes, and when if nothing does: those of its client, and of one that leaves. Zero: never.
+func (s *source) limits() (end, idle time.Time) {
+	if s.client != nil {
+		if limit := s.client.Limit.Lifetime; limit > 0 {
+			end = s.conn.Since().Add(limit)
+		}
+		if limit := s.client.Limit.IdleTimeout; limit > 0 {
+			idle = s.last.Add(limit)
 		}
 	}
 	if !s.leaves.IsZero() {
-		first(s.leaves.Add(leaveMax))
-		first(s.last.Add(leaveQuiet))
+		end, idle = earlier(end, s.leaves.Add(leaveMax)), earlier(idle, s.last.Add(leaveQuiet))
 	}
-	if s.client == nil {
-		return at
-	}
-	limit := &s.client.Limit
-	if limit.Lifetime > 0 {
-		first(s.conn.Since().Add(limit.Lifetime))
-	}
-	if limit.IdleTimeout > 0 {
-		first(s.last.Add(limit.IdleTimeout))
-	}
-	return at
+	return end, idle
 }
+
+// earlier is the earlier one of two times; zero: never.
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// reached tells whether it is time for a limit.
+func reached(limit, now time.Time) bool { return !limit.IsZero() && !now.Before(limit) }
 
 // sourceTimer is the source as its timer sees it.
 type sourceTimer source
@@ -83,29 +86,14 @@ func (t *sourceTimer) Expire(now time.Time) {
 	if s.drains {
 		return
 	}
-	old, idle := s.spent(now)
+	end, idle := s.limits()
 	switch {
-	case old, idle && s.count == 0:
+	case reached(end, now), reached(idle, now) && s.count == 0:
 		s.drain()
-	case idle:
+	case reached(idle, now):
 		s.last = now // it waits for us
 		s.arm()
 	default:
 		s.arm()
 	}
-}
-
-// spent tells which of the limits are reached: those that count from the beginning, and those of how long nothing has come.
-func (s *source) spent(now time.Time) (old, idle bool) {
-	quiet := now.Sub(s.last)
-	if !s.leaves.IsZero() {
-		old, idle = now.Sub(s.leaves) >= leaveMax, quiet >= leaveQuiet
-	}
-	if s.client == nil {
-		return old, idle
-	}
-	limit := &s.client.Limit
-	old = old || limit.Lifetime > 0 && now.Sub(s.conn.Since()) >= limit.Lifetime
-	idle = idle || limit.IdleTimeout > 0 && quiet >= limit.IdleTimeout
-	return old, idle
 }
