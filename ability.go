@@ -92,6 +92,14 @@ func Stack(io IO) iter.Seq[IO] {
 	}
 }
 
+// Socket is what a stack stands on; nil of nil.
+func Socket(top IO) (socket IO) {
+	for one := range Stack(top) {
+		socket = one
+	}
+	return socket
+}
+
 // Stater tells the state.
 type Stater interface{ State() State }
 

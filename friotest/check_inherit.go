@@ -9,9 +9,7 @@ import (
 
 // heirOf is what p stands on, if that can go on with another's socket.
 func heirOf(p *Probe) (heir frio.Heir, socket frio.IO) {
-	for one := range frio.Stack(p.IO) {
-		socket = one
-	}
+	socket = frio.Socket(p.IO)
 	heir, _ = socket.(frio.Heir)
 	return heir, socket
 }

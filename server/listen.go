@@ -110,55 +110,33 @@ func (l *listen) Gone(c *transport.Conn) {
 	l.counts.Open.Add(-1)
 }
 
-// inherit has l go on with the sockets of one of those that are gone; ok is false where none has the same. shared: that one's connections go on
-// reading them.
-func (l *listen) inherit(gone []*listen) (shared, ok bool) {
-	for _, old := range gone {
-		if shared, ok = l.inheritFrom(old); ok {
-			break
-		}
-	}
-	return shared, ok
+// addressed tells whether it listens at addresses, not at the name of a Unix socket.
+func (l *listen) addressed() bool {
+	a, ok := frio.Socket(l.shards()[0]).(frio.Addresser)
+	return ok && a.LocalAddr().IsValid()
 }
 
-// takesOver tells whether l can go on with the sockets of one of those that will be gone, and makes it so. It is not for Unix sockets: whether theirs
-// is still to be found by its name Open finds out.
-func (l *listen) takesOver(gone []*listen) bool {
-	if a, ok := socketOf(l.shards()[0]).(frio.Addresser); !ok || !a.LocalAddr().IsValid() {
-		return false
-	}
-	_, ok := l.inherit(gone)
-	return ok
-}
-
-func (l *listen) inheritFrom(old *listen) (shared, ok bool) {
+// inherit has l go on with the sockets of old, one that will be gone; ok is false where l's are others. shared: old's connections go on reading them.
+func (l *listen) inherit(old *listen) (shared, ok bool) {
 	to, from := l.shards(), old.shards()
 	if len(to) != len(from) {
 		return false, false
 	}
 	for i, one := range to {
-		heir, is := socketOf(one).(frio.Heir)
+		heir, is := frio.Socket(one).(frio.Heir)
 		if !is {
 			return false, false
 		}
-		s, err := heir.Inherit(socketOf(from[i]))
+		s, err := heir.Inherit(frio.Socket(from[i]))
 		if err != nil {
 			for _, one := range to[:i] {
-				_, _ = socketOf(one).(frio.Heir).Inherit(nil)
+				_, _ = frio.Socket(one).(frio.Heir).Inherit(nil)
 			}
 			return false, false
 		}
 		shared = shared || s
 	}
 	return shared, true
-}
-
-// socketOf is what a stack stands on.
-func socketOf(top frio.IO) (socket frio.IO) {
-	for one := range frio.Stack(top) {
-		socket = one
-	}
-	return socket
 }
 
 func (l *listen) debug(w io.Writer, deep bool) {

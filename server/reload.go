@@ -36,7 +36,7 @@ func (s *Server) reload(root *conf.Section, syntax error) error {
 	if err != nil {
 		return s.refuse(err)
 	}
-	r := &reload{old: s, new: n}
+	r := &reload{old: s, new: n, heirs: map[*listen]estate{}}
 	if err := r.run(); err != nil {
 		for _, l := range r.opened {
 			_ = l.io.Close() // a listener that served nobody
@@ -71,9 +71,10 @@ type reload struct {
 	kept     map[*listen]*listen // of the new configuration: that of the old one whose sockets are the same
 	gone     []*listen
 	opened   []*listen
-	waiting  []*listen        // whose address one that is gone has
-	late     error            // of those
-	lost     map[*listen]bool // of those: could not be opened
+	waiting  []*listen          // whose address one that is gone has
+	heirs    map[*listen]estate // those of them that go on with its sockets
+	late     error              // of those
+	lost     map[*listen]bool   // of those: could not be opened
 }
 
 func (r *reload) run() error {
@@ -98,7 +99,7 @@ func (r *reload) run() error {
 	left := r.targets()
 	r.refresh()
 	r.begin(r.opened)
-	r.begin(r.inherit())
+	r.begin(r.openEarly())
 	if r.old.closeRetired(r.gone, late) {
 		for _, t := range left {
 			t.ctx.Free()
@@ -134,24 +135,37 @@ func (r *reload) load() {
 // errStopped is why a listen was not opened whose address is not free before Shutdown.
 var errStopped = errors.New("the server stops")
 
-// goesOn tells whether a listen that waits can have the sockets of old, one that is gone.
-func (r *reload) goesOn(old *listen) bool {
-	return anyOf(r.waiting, func(l *listen) bool {
-		_, ok := l.inheritFrom(old)
-		return ok
-	})
+// estate is what a listen goes on with.
+type estate struct {
+	of     *listen
+	shared bool // that one's connections go on reading its sockets
 }
 
-// inherit gives the listens that wait for an address the sockets of who has it, and opens those that need not wait any more.
-func (r *reload) inherit() (opened []*listen) {
+// inherits tells whether l, a new listen, is to go on with the sockets of one that is gone.
+func (r *reload) inherits(l *listen) bool {
+	for _, old := range r.gone {
+		if shared, ok := l.inherit(old); ok {
+			r.heirs[l] = estate{old, shared}
+			return true
+		}
+	}
+	return false
+}
+
+// goesOn tells whether a listen that waits goes on with the sockets of old.
+func (r *reload) goesOn(old *listen) bool {
+	return anyOf(r.waiting, func(l *listen) bool { return r.heirs[l].of == old })
+}
+
+// openEarly opens the listens that need not wait until those that are gone have ended.
+func (r *reload) openEarly() (opened []*listen) {
 	r.waiting = slices.DeleteFunc(r.waiting, func(l *listen) bool {
-		shared, ok := l.inherit(r.gone)
-		if shared {
+		if r.heirs[l].shared {
 			return false
 		}
 		err := l.open()
 		switch {
-		case !ok && errors.Is(err, syscall.EADDRINUSE):
+		case r.heirs[l].of == nil && errors.Is(err, syscall.EADDRINUSE):
 			return false // by sockets that connections need
 		case err != nil:
 			r.lose(l, err)
@@ -233,7 +247,8 @@ func (r *reload) open() error {
 		if r.kept[l] != nil {
 			continue
 		}
-		if l.takesOver(r.gone) {
+		// Whether a Unix socket is still to be found by its name Open finds out.
+		if l.addressed() && r.inherits(l) {
 			// With reuse_port there could be both for a while, and what came to the old one were lost; and a low port may not be ours to bind any more.
 			r.waiting = append(r.waiting, l)
 			continue
@@ -243,6 +258,7 @@ func (r *reload) open() error {
 		case err == nil:
 			r.opened = append(r.opened, l)
 		case errors.Is(err, syscall.EADDRINUSE) && len(r.gone) > 0:
+			r.inherits(l)
 			r.waiting = append(r.waiting, l)
 		default:
 			return err

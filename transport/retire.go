@@ -13,11 +13,7 @@ func (p *Port) Retire(quits bool) {
 // quit closes the socket, if the connections do not need it. Who waits in its backlog is taken before, as many as one turn takes: the kernel would
 // cut them off.
 func (p *Port) quit() {
-	var socket frio.IO
-	for one := range frio.Stack(p.io) {
-		socket = one
-	}
-	if q, ok := socket.(frio.Quitter); ok && !p.refuses && !p.over {
+	if q, ok := frio.Socket(p.io).(frio.Quitter); ok && !p.refuses && !p.over {
 		p.accept()
 		p.Refuse()
 		q.Quit()
